@@ -1,0 +1,1 @@
+"""From crawl to corpus: reading, extraction, language, quality, privacy, statistics."""

@@ -1,0 +1,146 @@
+"""gzip and zstd, in by magic bytes and out by suffix, with broken streams told as data errors.
+
+First step of every input and last of every output. Reading is streaming and bounded: a line, the
+unit everything above works in, may not exceed `MAX_LINE_BYTES`, so that a decompression bomb
+ends in an error and not in the machine's memory.
+"""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import BinaryIO, cast
+
+from norcli.errors import DataError
+from norcli.streams import BLOCK_BYTES
+
+GZIP_MAGIC = b"\x1f\x8b"
+ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+PARQUET_MAGIC = b"PAR1"
+MAX_LINE_BYTES = 1 << 28
+"""256 MiB: over twice the 100 MB documents that occur in real corpora."""
+
+
+class _PeekedStream(io.RawIOBase):
+    """A stream whose first bytes were read to look at them and are given back first."""
+
+    def __init__(self, head: bytes, rest: BinaryIO) -> None:
+        self._head = head
+        self._rest = rest
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        wanted = len(buffer)
+        data = self._head[:wanted]
+        self._head = self._head[wanted:]
+        if not data:
+            # read1 hands on what a pipe holds now instead of waiting for a full block.
+            read = getattr(self._rest, "read1", self._rest.read)
+            data = read(wanted)
+        buffer[: len(data)] = data
+        return len(data)
+
+    def close(self) -> None:
+        self._rest.close()
+        super().close()
+
+
+def peek_magic(stream: BinaryIO) -> tuple[bytes, BinaryIO]:
+    """Return the first four bytes and a stream that still begins with them."""
+    head = stream.read(4)
+    return head, cast(BinaryIO, io.BufferedReader(_PeekedStream(head, stream), BLOCK_BYTES))
+
+
+def decompressed(stream: BinaryIO) -> BinaryIO:
+    """Return a stream of decompressed bytes; the compression is told by its magic bytes.
+
+    Several gzip members or zstd frames one after another are read as one stream.
+    """
+    head, stream = peek_magic(stream)
+    if head.startswith(GZIP_MAGIC):
+        return cast(BinaryIO, gzip.GzipFile(fileobj=stream, mode="rb"))
+    if head == ZSTD_MAGIC:
+        import zstandard
+
+        reader = zstandard.ZstdDecompressor(max_window_size=1 << 31).stream_reader(
+            stream, read_across_frames=True, closefd=True
+        )
+        return cast(BinaryIO, reader)
+    return stream
+
+
+@contextmanager
+def reading(name: str) -> Iterator[None]:
+    """Turn the errors of broken compressed data into a `DataError` that names the file."""
+    import zstandard
+
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        reason = "ends too early" if isinstance(error, EOFError) else "is damaged"
+        raise DataError(
+            f"gzip data {reason}", path=name, hint="test it with gzip -t, and fetch it again"
+        ) from error
+    except zstandard.ZstdError as error:
+        raise DataError(
+            "zstd data is damaged", path=name, hint="test it with zstd -t, and fetch it again"
+        ) from error
+
+
+def iterate_lines(stream: BinaryIO, name: str) -> Iterator[tuple[int, bytes]]:
+    """Yield ``(line number from 1, line without its newline)``; empty lines are counted.
+
+    Raises:
+        DataError: A damaged compressed stream (after the lines before it), or a line longer than
+            `MAX_LINE_BYTES`.
+    """
+    number = 0
+    pending: list[bytes] = []
+    pending_bytes = 0
+    read = getattr(stream, "read1", stream.read)
+    while True:
+        with reading(name):
+            block = read(BLOCK_BYTES)
+        if not block:
+            break
+        lines = block.split(b"\n")
+        pending.append(lines[0])
+        pending_bytes += len(lines[0])
+        if pending_bytes > MAX_LINE_BYTES:
+            raise DataError(
+                f"line is longer than {MAX_LINE_BYTES >> 20} MiB", path=name, line=number + 1
+            )
+        if len(lines) == 1:
+            continue
+        number += 1
+        yield number, b"".join(pending)
+        for line in lines[1:-1]:
+            number += 1
+            yield number, line
+        pending, pending_bytes = [lines[-1]], len(lines[-1])
+    if pending_bytes:
+        yield number + 1, b"".join(pending)
+
+
+@contextmanager
+def compressed(stream: BinaryIO, path: str) -> Iterator[BinaryIO]:
+    """Wrap an output stream by the suffix of its path: ``.gz``, ``.zst`` or neither.
+
+    The same bytes in give the same bytes out: no time stamp is written.
+    """
+    if path.endswith(".gz"):
+        with gzip.GzipFile(filename="", fileobj=stream, mode="wb", compresslevel=6, mtime=0) as out:
+            yield cast(BinaryIO, out)
+    elif path.endswith(".zst"):
+        import zstandard
+
+        compressor = zstandard.ZstdCompressor(level=3, write_checksum=True)
+        with compressor.stream_writer(stream, closefd=False) as writer:
+            yield cast(BinaryIO, writer)
+    else:
+        yield stream

@@ -1,0 +1,398 @@
+"""Documents and records in and out: JSONL (gz, zst), Parquet and text, files and pipes.
+
+The one door that record-wise commands read and write through: format by suffix, line numbers in
+errors, the policy for bad records, contiguous shards. Unknown fields pass through unchanged.
+WARC and HTML are pages, not records; they enter through `norcli.corpus`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Any, BinaryIO, NamedTuple
+
+import orjson
+
+from norcli.console import Console
+from norcli.errors import DataError, InputMissingError, UsageError
+from norcli.formats.compression import (
+    PARQUET_MAGIC,
+    compressed,
+    decompressed,
+    iterate_lines,
+    peek_magic,
+)
+from norcli.formats.parquet import ParquetSink, read_parquet
+from norcli.options import RecordInputOptions, RecordOutputOptions, parse_shard
+from norcli.streams import (
+    BLOCK_BYTES,
+    STDIN_NAME,
+    atomic_file,
+    open_input,
+    refuse_terminal,
+    stdout_is_terminal,
+)
+
+
+class Place(NamedTuple):
+    """Where a record was read: the file and its 1-based line or row."""
+
+    path: str
+    line: int
+
+
+@dataclass(slots=True)
+class Document:
+    """One record with a text: its fields as read, the text, and where it was read."""
+
+    fields: dict[str, Any]
+    text: str
+    place: Place
+
+    @property
+    def id(self) -> str:
+        """The record's ``id``; made from the text where the input had none."""
+        return str(self.fields["id"])
+
+
+class Part(NamedTuple):
+    """A part of an input file that one shard reads: bytes [start, stop), stop None for the end."""
+
+    path: str
+    start: int
+    stop: int | None
+
+
+def text_id(text: str) -> str:
+    """Return the id of a document that came without one: 32 hex digits of SHA-256."""
+    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def input_paths(options: RecordInputOptions) -> list[str]:
+    """Return the input files in order: arguments, then --files-from; ``-`` when there are none.
+
+    Raises:
+        InputMissingError: A file does not exist; checked before anything is read.
+        DataError: One is a directory.
+    """
+    paths = list(options.inputs)
+    if options.files_from:
+        listing = open_input(options.files_from)
+        names = listing.read().decode("utf-8").splitlines()
+        paths += [name.strip() for name in names if name.strip()]
+    for path in paths:
+        if path == "-":
+            continue
+        if os.path.isdir(path):
+            raise DataError("is a directory, not a file", path=path, hint="name the files in it")
+        if not os.path.exists(path):
+            raise InputMissingError("no such file", path=path)
+    return paths or ["-"]
+
+
+def input_bytes(paths: list[str]) -> int | None:
+    """Return the size of all inputs on disk, None when one is a pipe."""
+    if any(path == "-" or not os.path.isfile(path) for path in paths):
+        return None
+    return sum(os.path.getsize(path) for path in paths)
+
+
+def shard_parts(paths: list[str], shard: str | None) -> list[Part]:
+    """Split the inputs into contiguous parts and return those of one shard.
+
+    Plain line files are cut at line ends nearest to equal byte shares; compressed files, Parquet
+    and pages belong whole to the shard in which they begin. The outputs of all shards, one after
+    another, equal the unsharded output.
+
+    Raises:
+        UsageError: A pipe cannot be sharded.
+    """
+    index, count = parse_shard(shard)
+    if count == 1:
+        return [Part(path, 0, None) for path in paths]
+    if "-" in paths:
+        raise UsageError("--shard needs files, not standard input")
+    sizes = [os.path.getsize(path) for path in paths]
+    total = sum(sizes)
+    low, high = index * total // count, (index + 1) * total // count
+    parts, begin = [], 0
+    for path, size in zip(paths, sizes, strict=True):
+        if path.endswith((".jsonl", ".ndjson", ".txt")):
+            start, stop = max(low - begin, 0), min(high - begin, size)
+            if start < stop:
+                parts.append(Part(path, start, stop if stop < size else None))
+        elif low <= begin < high:
+            parts.append(Part(path, 0, None))
+        begin += size
+    return parts
+
+
+def _format_of(path: str, input_format: str) -> str:
+    if input_format != "auto":
+        return input_format
+    name = path.removesuffix(".gz").removesuffix(".zst")
+    if name.endswith(".parquet"):
+        return "parquet"
+    return "text" if name.endswith(".txt") else "jsonl"
+
+
+def _part_lines(part: Part) -> Iterator[tuple[int, bytes]]:
+    """Yield the numbered lines that begin in a part; the line at its start may belong before."""
+    name = STDIN_NAME if part.path == "-" else part.path
+    with open_input(part.path) as raw:
+        if part.start == 0 and part.stop is None:
+            head, raw = peek_magic(raw)
+            if head == PARQUET_MAGIC:
+                raise DataError(
+                    "Parquet needs a seekable file", path=name, hint="save it first as FILE.parquet"
+                )
+            yield from iterate_lines(decompressed(raw), name)
+            return
+        skipped = 0
+        if part.start:
+            skipped = _count_newlines(raw, part.start - 1)
+            raw.seek(part.start - 1)
+            skipped += raw.readline().endswith(b"\n")
+        position = raw.tell()
+        for number, line in iterate_lines(raw, name):
+            if part.stop is not None and position >= part.stop:
+                return
+            yield skipped + number, line
+            position += len(line) + 1
+
+
+def _count_newlines(stream: BinaryIO, stop: int) -> int:
+    count = 0
+    stream.seek(0)
+    while stop > 0:
+        block = stream.read(min(BLOCK_BYTES, stop))
+        count += block.count(b"\n")
+        stop -= len(block)
+    return count
+
+
+def parse_json_line(line: bytes, place: Place) -> dict[str, Any]:
+    """Parse one line as a JSON object.
+
+    Raises:
+        DataError: Not UTF-8, not JSON, or not an object; with file and line.
+    """
+    try:
+        record = orjson.loads(line)
+    except orjson.JSONDecodeError as error:
+        try:
+            line.decode("utf-8")
+        except UnicodeDecodeError as wrong:
+            raise DataError(
+                f"not UTF-8: byte 0x{line[wrong.start]:02x} at column {wrong.start + 1}",
+                path=place.path, line=place.line,
+                hint="convert it first: iconv -f LATIN1 -t UTF-8",
+            ) from error  # fmt: skip
+        raise DataError(
+            f"not valid JSON: {error.msg} at column {error.colno}", path=place.path,
+            line=place.line,
+        ) from error  # fmt: skip
+    if not isinstance(record, dict):
+        raise DataError("a record must be a JSON object", path=place.path, line=place.line)
+    return record
+
+
+class BadRecords:
+    """The policy for records that cannot be used: stop at the first, or skip and count."""
+
+    def __init__(self, options: RecordInputOptions, console: Console) -> None:
+        self._stops = options.on_bad_record == "stop"
+        self._most = options.max_bad
+        self._console = console
+        self.count = 0
+
+    def handle(self, error: DataError) -> None:
+        """Raise the error, or count and tell it.
+
+        Raises:
+            DataError: The policy is to stop, or there are more bad records than --max-bad.
+        """
+        if self._stops:
+            if error.hint is None:
+                error.hint = "give --on-bad-record skip to leave such records out"
+            raise error
+        self.count += 1
+        self._console.warn(f"{error}; skipped", kind="bad record")
+        if self._most is not None and self.count > self._most:
+            raise DataError(
+                f"more than {self._most} bad records; the last: {error.message}",
+                path=error.path, line=error.line,
+            )  # fmt: skip
+
+    def report(self) -> None:
+        """Say at the end how many there were."""
+        if self.count > 1:
+            self._console.say(f"warning: skipped {self.count} bad records in all")
+
+
+def read_records(
+    options: RecordInputOptions, console: Console, bad: BadRecords | None = None
+) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """Yield the records of the inputs in order, each with its place.
+
+    Text files give one record per line, with only the text field. Empty lines are passed over.
+
+    Raises:
+        DataError: A damaged file, or a bad record under --on-bad-record stop.
+        InputMissingError: An input is not there.
+    """
+    policy = bad if bad is not None else BadRecords(options, console)
+    taken = 0
+    for part in shard_parts(input_paths(options), options.shard):
+        for place, record in _read_part(part, options, policy):
+            yield place, record
+            taken += 1
+            if options.limit is not None and taken >= options.limit:
+                return
+    if bad is None:
+        policy.report()
+
+
+def _read_part(
+    part: Part, options: RecordInputOptions, bad: BadRecords
+) -> Iterator[tuple[Place, dict[str, Any]]]:
+    name = STDIN_NAME if part.path == "-" else part.path
+    form = _format_of(part.path, options.input_format)
+    if form == "parquet":
+        if part.path == "-":
+            raise DataError(
+                "Parquet needs a seekable file", path=name, hint="save it first as FILE.parquet"
+            )
+        with open_input(part.path) as stream:
+            for row, record in read_parquet(stream, name):
+                yield Place(name, row), record
+        return
+    for number, line in _part_lines(part):
+        if not line.strip():
+            continue
+        place = Place(name, number)
+        try:
+            if form == "text":
+                yield place, {options.text_key: _decode(line, place)}
+            else:
+                yield place, parse_json_line(line, place)
+        except DataError as error:
+            bad.handle(error)
+
+
+def _decode(line: bytes, place: Place) -> str:
+    try:
+        return line.decode("utf-8").rstrip("\r")
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"not UTF-8: byte 0x{line[error.start]:02x} at column {error.start + 1}",
+            path=place.path, line=place.line, hint="convert it first: iconv -f LATIN1 -t UTF-8",
+        ) from error  # fmt: skip
+
+
+def record_text(record: dict[str, Any], key: str, place: Place) -> str:
+    """Return the text of a record.
+
+    Raises:
+        DataError: The field is missing or not a string; the hint names the fields there are.
+    """
+    text = record.get(key)
+    if isinstance(text, str):
+        return text
+    if key in record:
+        raise DataError(f'field "{key}" is not text', path=place.path, line=place.line)
+    found = ", ".join(str(name) for name in list(record)[:8])
+    raise DataError(
+        f'record has no "{key}" field', path=place.path, line=place.line,
+        hint=f"name the field with --text-key (found: {found})",
+    )  # fmt: skip
+
+
+def read_documents(
+    options: RecordInputOptions, console: Console, bad: BadRecords | None = None
+) -> Iterator[Document]:
+    """Yield the documents of the inputs: records with a text, given an id where they have none.
+
+    Raises:
+        DataError: As `read_records`, and for a record without text.
+    """
+    policy = bad if bad is not None else BadRecords(options, console)
+    for place, record in read_records(options, console, policy):
+        try:
+            text = record_text(record, options.text_key, place)
+        except DataError as error:
+            policy.handle(error)
+            continue
+        if record.get("id") is None:
+            record = {"id": text_id(text), **{k: v for k, v in record.items() if k != "id"}}
+        yield Document(record, text, place)
+    if bad is None:
+        policy.report()
+
+
+class RecordWriter:
+    """Write records to a file (atomically) or to standard output, in the format of its suffix.
+
+    Args:
+        options: Where to and in which format.
+        text_key: Field written by the text format.
+    """
+
+    def __init__(self, options: RecordOutputOptions, text_key: str = "text") -> None:
+        self._options = options
+        self._text_key = text_key
+        self._stack = ExitStack()
+        self._sink: ParquetSink | None = None
+        self._stream: BinaryIO | None = None
+        self._flushes = False
+        self._format = _format_of(options.output, options.output_format)
+        self.records = 0
+        self.bytes = 0
+
+    def __enter__(self) -> RecordWriter:
+        path = self._options.output
+        if path == "-" and self._format == "parquet":
+            refuse_terminal("Parquet")
+        raw = self._stack.enter_context(atomic_file(path, overwrite=self._options.overwrite))
+        if self._format == "parquet":
+            self._sink = ParquetSink(raw, path)
+        else:
+            self._stream = self._stack.enter_context(compressed(raw, path))
+            self._flushes = path == "-" and stdout_is_terminal()
+        return self
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Write one record."""
+        self.records += 1
+        if self._sink is not None:
+            self._sink.write(record)
+            return
+        assert self._stream is not None, "write outside the with block"
+        if self._format == "text":
+            text = str(record[self._text_key]).replace("\r", "").replace("\n", " ")
+            line = text.encode("utf-8") + b"\n"
+        else:
+            line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        self.bytes += len(line)
+        self._stream.write(line)
+        if self._flushes:
+            self._stream.flush()
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> bool | None:
+        try:
+            if kind is None and self._sink is not None:
+                self._sink.close()
+        except BaseException as failure:
+            # The stack must see it, or the half-written file would take its final name.
+            self._stack.__exit__(type(failure), failure, failure.__traceback__)
+            raise
+        return self._stack.__exit__(kind, error, traceback)

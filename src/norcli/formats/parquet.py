@@ -1,0 +1,99 @@
+"""Parquet for files: rows as flat records, read and written a batch at a time.
+
+Pipes carry JSONL; Parquet needs a file that can be sought in. pyarrow is imported on use only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, BinaryIO
+
+from norcli.errors import DataError
+
+BATCH_ROWS = 4096
+SCHEMA_ROWS = 50_000
+"""Rows looked at before the first is written, to know all columns and their types."""
+
+
+def read_parquet(stream: BinaryIO, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yield ``(row number from 1, record)``.
+
+    Raises:
+        DataError: The file is not Parquet or is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    row = 0
+    try:
+        file = pq.ParquetFile(stream)
+        for batch in file.iter_batches(batch_size=BATCH_ROWS):
+            for record in batch.to_pylist():
+                row += 1
+                yield row, record
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        raise DataError(f"not a readable Parquet file: {reason}", path=name) from error
+
+
+class ParquetSink:
+    """Write records to a Parquet file; the schema comes from the first `SCHEMA_ROWS`."""
+
+    def __init__(self, stream: BinaryIO, name: str) -> None:
+        self._stream = stream
+        self._name = name
+        self._rows: list[dict[str, Any]] = []
+        self._writer: Any = None
+        self._schema: Any = None
+        self._written = 0
+
+    def write(self, record: dict[str, Any]) -> None:
+        """Add one record.
+
+        Raises:
+            DataError: A column appears, or changes its type, after the schema was fixed.
+        """
+        self._rows.append(record)
+        limit = SCHEMA_ROWS if self._writer is None else BATCH_ROWS
+        if len(self._rows) >= limit:
+            self._flush()
+
+    def _flush(self) -> None:
+        import pyarrow as pa
+        import pyarrow.parquet as pq
+
+        if self._writer is None:
+            columns = {key: None for row in self._rows for key in row}
+            try:
+                table = pa.Table.from_pydict({k: [r.get(k) for r in self._rows] for k in columns})
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+                raise self._mixed(error) from error
+            self._schema = table.schema
+            self._writer = pq.ParquetWriter(self._stream, self._schema, compression="zstd")
+        else:
+            known = set(self._schema.names)
+            for row in self._rows:
+                if extra := row.keys() - known:
+                    raise DataError(
+                        f'field "{sorted(extra)[0]}" first appears after {self._written} records',
+                        path=self._name, hint="write JSONL, whose records may differ",
+                    )  # fmt: skip
+            try:
+                table = pa.Table.from_pylist(self._rows, schema=self._schema)
+            except (pa.ArrowInvalid, pa.ArrowTypeError) as error:
+                raise self._mixed(error) from error
+        self._writer.write_table(table)
+        self._written += len(self._rows)
+        self._rows = []
+
+    def _mixed(self, error: Exception) -> DataError:
+        return DataError(
+            f"a field has values of different types: {str(error).partition(chr(10))[0]}",
+            path=self._name, hint="write JSONL, whose records may differ",
+        )  # fmt: skip
+
+    def close(self) -> None:
+        """Write what is left and the footer."""
+        if self._rows or self._writer is None:
+            self._flush()
+        self._writer.close()

@@ -1,0 +1,341 @@
+"""Standard input and output, atomic outputs, locks and signals: what every command does alike.
+
+Standard output is claimed at the start, so that a library's stray print ends on standard error
+and pipes carry data alone. Outputs are written under a temporary name in the same folder, synced
+and renamed: a final name always holds a complete result.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from types import FrameType
+from typing import BinaryIO, cast
+
+from norcli.errors import (
+    CannotCreateError,
+    DataError,
+    InputMissingError,
+    IOFailureError,
+    UsageError,
+)
+
+STDIN_NAME = "<stdin>"
+STDOUT_NAME = "<stdout>"
+BLOCK_BYTES = 1 << 18
+
+_stdout: BinaryIO | None = None
+
+
+def claim_stdout() -> None:
+    """Keep the real standard output for data; whatever else writes to it goes to stderr.
+
+    File descriptor 1 itself is redirected, so that C libraries and child processes cannot write
+    between records either.
+    """
+    global _stdout
+    if _stdout is not None:
+        return
+    sys.stdout.flush()
+    data_descriptor = os.dup(1)
+    os.dup2(2, 1)
+    is_terminal = os.isatty(data_descriptor)
+    _stdout = os.fdopen(data_descriptor, "wb", buffering=BLOCK_BYTES if not is_terminal else 1024)
+
+
+def stdout_binary() -> BinaryIO:
+    """Return the stream for data, claimed or, in tests and from Python, the plain one."""
+    return _stdout if _stdout is not None else sys.stdout.buffer
+
+
+def stdout_is_terminal() -> bool:
+    """Whether data would be shown to a person."""
+    return stdout_binary().isatty()
+
+
+def write_text(text: str) -> None:
+    """Write a report to standard output and flush it."""
+    stream = stdout_binary()
+    stream.write(text.encode("utf-8"))
+    stream.flush()
+
+
+def refuse_terminal(what: str) -> None:
+    """Refuse to write something binary to a terminal.
+
+    Raises:
+        UsageError: Standard output is a terminal.
+    """
+    if stdout_is_terminal():
+        raise UsageError(
+            f"refusing to write {what} to a terminal", hint="use -o FILE or redirect"
+        )
+
+
+def open_input(path: str) -> BinaryIO:
+    """Open a file, or standard input for ``-``, for reading bytes (not decompressed).
+
+    Raises:
+        InputMissingError: There is no such file, or it may not be read.
+        DataError: It is a directory.
+        UsageError: Standard input is a terminal.
+    """
+    if path == "-":
+        if sys.stdin is None or sys.stdin.closed:
+            raise InputMissingError("standard input is closed")
+        if sys.stdin.isatty():
+            raise UsageError("no input: name a file, or pipe data in")
+        return sys.stdin.buffer
+    if os.path.isdir(path):
+        raise DataError("is a directory, not a file", path=path, hint="name the files in it")
+    try:
+        return open(path, "rb", buffering=BLOCK_BYTES)  # noqa: SIM115 -- the caller closes it
+    except FileNotFoundError:
+        raise InputMissingError("no such file", path=path) from None
+    except OSError as error:
+        raise InputMissingError(f"cannot be read: {os.strerror(error.errno or 0)}",
+                                path=path) from error  # fmt: skip
+
+
+def require_directory(path: str, what: str) -> Path:
+    """Return an existing directory.
+
+    Args:
+        path: Where it should be.
+        what: What it holds, for the message (``a model directory``).
+
+    Raises:
+        InputMissingError: There is nothing there.
+        DataError: It is a file.
+    """
+    directory = Path(path)
+    if not directory.exists():
+        raise InputMissingError(f"no such directory; expected {what}", path=path)
+    if not directory.is_dir():
+        raise DataError(f"is a file; expected {what}", path=path)
+    return directory
+
+
+def check_output(path: str, overwrite: bool, hint: str | None = None) -> None:
+    """Check, before any work, that an output can be made.
+
+    Raises:
+        CannotCreateError: It exists and may not be replaced, or its folder is not there.
+    """
+    if path == "-":
+        return
+    target = Path(path)
+    if target.exists() and not overwrite and not _is_special(target):
+        raise CannotCreateError(
+            "exists already", path=path, hint=hint or "give --overwrite to replace it"
+        )
+    parent = target.parent
+    if not parent.is_dir():
+        raise CannotCreateError("its folder does not exist", path=path,
+                                hint=f"mkdir -p {parent}")  # fmt: skip
+    if not os.access(parent, os.W_OK):
+        raise CannotCreateError("its folder may not be written to", path=path)
+
+
+def _is_special(path: Path) -> bool:
+    """Pipes and devices such as /dev/null are written to directly."""
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
+def temporary_name(path: Path) -> Path:
+    """Return the name a result has until it is complete: ``NAME.tmp.PID``."""
+    return path.with_name(f"{path.name}.tmp.{os.getpid()}")
+
+
+def remove_stale(path: Path) -> None:
+    """Remove temporary files beside an output whose process no longer lives."""
+    for stale in path.parent.glob(f"{path.name}.tmp.*"):
+        suffix = stale.name.rpartition(".")[2]
+        if suffix.isdigit() and not _is_alive(int(suffix)):
+            if stale.is_dir():
+                shutil.rmtree(stale, ignore_errors=True)
+            else:
+                stale.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+@contextmanager
+def atomic_file(path: str, *, overwrite: bool = False) -> Iterator[BinaryIO]:
+    """Write a file that appears under its name only when it is complete.
+
+    ``-`` writes to standard output, and a pipe or device is written to directly.
+
+    Raises:
+        CannotCreateError: The output exists, or its folder is missing.
+        IOFailureError: The disk is full, or writing failed.
+    """
+    if path == "-":
+        yield stdout_binary()
+        stdout_binary().flush()
+        return
+    check_output(path, overwrite)
+    target = Path(path)
+    if _is_special(target):
+        with target.open("wb") as special:
+            yield special
+        return
+    remove_stale(target)
+    temporary = temporary_name(target)
+    try:
+        with open(temporary, "wb", buffering=BLOCK_BYTES) as stream:
+            yield cast(BinaryIO, stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.replace(temporary, target)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError) or error.filename not in (None, str(temporary)):
+            raise
+        raise _write_failure(error, path) from error
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def atomic_directory(path: str, *, overwrite: bool = False) -> Iterator[Path]:
+    """Fill a directory that appears under its name only when it is complete.
+
+    Yields the temporary directory to write into.
+
+    Raises:
+        CannotCreateError: The output exists, or its folder is missing.
+        IOFailureError: The disk is full, or writing failed.
+    """
+    check_output(path, overwrite)
+    target = Path(path)
+    remove_stale(target)
+    temporary = temporary_name(target)
+    try:
+        temporary.mkdir()
+        yield temporary
+        for file in temporary.rglob("*"):
+            if file.is_file():
+                sync_file(file)
+        replace_directory(temporary, target)
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):
+            raise
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG):
+            raise _write_failure(error, path) from error
+        raise
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sync_file(file: Path) -> None:
+    """Force a finished file to the disk."""
+    with file.open("rb") as stream:
+        os.fsync(stream.fileno())
+
+
+def replace_directory(source: Path, target: Path) -> None:
+    """Rename a complete directory over an existing one, which is moved away first."""
+    if target.is_dir():
+        old = target.with_name(f"{target.name}.old.{os.getpid()}")
+        os.rename(target, old)
+        os.rename(source, target)
+        shutil.rmtree(old, ignore_errors=True)
+    else:
+        target.unlink(missing_ok=True)
+        os.rename(source, target)
+
+
+def _write_failure(error: OSError, path: str) -> IOFailureError:
+    reason = os.strerror(error.errno) if error.errno else str(error)
+    return IOFailureError(f"cannot be written: {reason.lower()}", path=path)
+
+
+@contextmanager
+def output_lock(path: str) -> Iterator[None]:
+    """Keep two runs off one output.
+
+    Raises:
+        CannotCreateError: Another living process writes the same output.
+    """
+    import fcntl
+
+    lock = Path(path).with_name(f".{Path(path).name}.lock")
+    with lock.open("w") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN):
+                raise CannotCreateError("another run is writing it", path=path) from error
+            # Some cluster file systems have no locks; the atomic rename still protects the result.
+        try:
+            yield
+        finally:
+            lock.unlink(missing_ok=True)
+
+
+class Interruption(BaseException):
+    """A signal asked the run to stop at once; carries the signal number."""
+
+    def __init__(self, signum: int) -> None:
+        super().__init__(signum)
+        self.signum = signum
+
+
+class StopRequest:
+    """Set by the first signal inside `stop_requests`; polled by training loops at each step."""
+
+    def __init__(self) -> None:
+        self.signum: int | None = None
+
+    @property
+    def requested(self) -> bool:
+        """Whether a signal has come."""
+        return self.signum is not None
+
+
+_stop_request: StopRequest | None = None
+
+
+def _on_signal(signum: int, frame: FrameType | None) -> None:
+    if _stop_request is not None and not _stop_request.requested:
+        _stop_request.signum = signum
+        return
+    raise Interruption(signum)
+
+
+def install_signal_handlers() -> None:
+    """Turn SIGINT, SIGTERM and SIGUSR1 into an `Interruption`, or a `StopRequest` where polled.
+
+    SIGINT is taken even where a shell started the job with it ignored.
+    """
+    for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGUSR1):
+        signal.signal(signum, _on_signal)
+
+
+@contextmanager
+def stop_requests() -> Iterator[StopRequest]:
+    """Let the first signal only be noted, so that a step can end and a checkpoint be written.
+
+    The second signal interrupts at once.
+    """
+    global _stop_request
+    previous, _stop_request = _stop_request, StopRequest()
+    try:
+        yield _stop_request
+    finally:
+        _stop_request = previous
