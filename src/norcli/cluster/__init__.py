@@ -1,0 +1,1 @@
+"""Job scripts for GPU clusters (the report's models were trained on SLURM nodes)."""
