@@ -309,9 +309,17 @@ class StopRequest:
 
 
 _stop_request: StopRequest | None = None
+_last_signal: int | None = None
+
+
+def last_signal() -> int | None:
+    """Return the signal that came last, if any did."""
+    return _last_signal
 
 
 def _on_signal(signum: int, frame: FrameType | None) -> None:
+    global _last_signal
+    _last_signal = signum
     if _stop_request is not None and not _stop_request.requested:
         _stop_request.signum = signum
         return

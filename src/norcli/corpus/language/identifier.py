@@ -1,0 +1,149 @@
+"""Language identification: which of nine languages a text is in, with calibrated probabilities.
+
+The first measure of crawl-filter (the report, section 3.2). A text is a sum of 8-bit weights
+(kernel.py) over a trained table (model.py); this file turns sums into probabilities and decisions.
+Pages in several languages are cut up by segments.py.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from norcli.corpus.language import kernel
+from norcli.corpus.language.codes import NORWEGIAN, UNDETERMINED
+from norcli.corpus.language.model import Model, load_model
+from norcli.corpus.language.segments import Segment, find_segments
+
+SHIPPED_MODEL = Path(__file__).with_name("langid.safetensors")
+
+# Bokmål and Nynorsk together must be this likely for a text to be called Norwegian.
+CERTAIN = 0.8
+
+
+class Identification(NamedTuple):
+    """The language of a text.
+
+    Attributes:
+        lang: ISO 639-3; "nor" if Norwegian is certain but Bokmål or Nynorsk is not; "und" if the
+            text is in another language or too little speaks for any.
+        score: The probability of `lang`: for "nor" that of Bokmål and Nynorsk together, for "und"
+            that of another language (0 for a text without letters).
+        probabilities: Of every class of the model, "other" included; they sum to 1.
+    """
+
+    lang: str
+    score: float
+    probabilities: dict[str, float]
+
+
+class LanguageIdentifier:
+    """Identifies languages with one model; may be shared by threads."""
+
+    def __init__(self, model: Model) -> None:
+        """Lay a model out for the kernel."""
+        self.classes = model.classes
+        self.margin = model.calibration.margin
+        self.provenance = model.provenance
+        self._calibration = model.calibration
+        self._scales = model.scales.astype(np.float64)
+        self._bias = model.bias.astype(np.float64)
+        self._bits = model.bits
+        # kernel.add_rows reads weights + 128 as bytes, 16 to a row.
+        padded = np.full((len(model.weights), kernel.LANES), 128, np.uint8)
+        padded[:, : len(self.classes)] = model.weights.view(np.uint8) ^ 0x80
+        self._rows = padded.view("<u8")
+        self._names = [UNDETERMINED if name == "other" else name for name in self.classes]
+        self._bokmaal, self._nynorsk, self._other = map(
+            self.classes.index, ("nob", "nno", "other")
+        )
+
+    @classmethod
+    def load(cls, path: Path | None = None) -> LanguageIdentifier:
+        """Read a model file, by default the one shipped with norcli.
+
+        Raises:
+            FileNotFoundError: There is no such file.
+            ValueError: The file is no language model.
+        """
+        return cls(load_model(SHIPPED_MODEL if path is None else path))
+
+    def identify(self, text: str) -> Identification:
+        """Identify the language of one text; best in NFC."""
+        return self.identify_batch([text])[0]
+
+    def identify_batch(self, texts: Sequence[str]) -> list[Identification]:
+        """Identify the languages of many texts in one call of the kernel."""
+        log_probabilities, empty = self._score(*pack(texts))
+        probabilities = np.exp(log_probabilities)
+        names, scores = self._decide(probabilities, empty)
+        return [
+            Identification(name, score, dict(zip(self.classes, row, strict=True)))
+            for name, score, row in zip(names, scores.tolist(), probabilities.tolist(), strict=True)
+        ]
+
+    def log_probabilities(
+        self, buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.float64]:
+        """Score texts that lie end to end in a buffer.
+
+        Args:
+            buffer: UTF-8 bytes.
+            offsets: The start of each text and the end of the last, (T + 1,).
+
+        Returns:
+            Natural logarithms of the classes' probabilities, (T, classes).
+        """
+        return self._score(buffer, offsets)[0]
+
+    def segments(self, text: str) -> list[Segment]:
+        """Cut a text into stretches of one language each, in order.
+
+        Line and sentence ends are the only places where a stretch can end, and white space between
+        stretches belongs to none. A text in one language gives one segment, an empty text none.
+        """
+        return find_segments(self, text)
+
+    def _score(
+        self, buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
+    ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
+        texts = len(offsets) - 1
+        sums = np.empty((texts, kernel.LANES), np.int64)
+        features = np.empty(texts, np.int64)
+        kernel.sum_texts(buffer, offsets, self._rows, self._bits, sums, features)
+        weight = np.maximum(features, 1.0) ** -self._calibration.length_exponent
+        logits: Any = sums[:, : len(self.classes)] * self._scales * weight[:, None] + self._bias
+        logits /= self._calibration.temperature
+        logits -= logits.max(axis=1, keepdims=True)
+        logits -= np.log(np.exp(logits).sum(axis=1, keepdims=True))
+        empty = features == 0
+        logits[empty] = -np.log(len(self.classes))
+        return logits, empty
+
+    def _decide(
+        self, probabilities: npt.NDArray[np.float64], empty: npt.NDArray[np.bool_]
+    ) -> tuple[list[str], npt.NDArray[np.float64]]:
+        top = probabilities.argmax(axis=1)
+        scores = probabilities[np.arange(len(top)), top]
+        norwegian = probabilities[:, self._bokmaal] + probabilities[:, self._nynorsk]
+        unsure = scores < self.margin
+        undecided = unsure & (norwegian >= CERTAIN)
+        names = [self._names[k] for k in top.tolist()]
+        for i in np.flatnonzero(unsure | empty).tolist():
+            names[i] = NORWEGIAN if undecided[i] else UNDETERMINED
+        nameless = unsure & ~undecided
+        scores = np.where(nameless, probabilities[:, self._other], scores)
+        scores = np.where(undecided, norwegian, scores)
+        return names, np.where(empty, 0.0, scores)
+
+
+def pack(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
+    """Lay texts end to end as UTF-8; lone surrogates, which UTF-8 cannot hold, become "?"."""
+    encoded = [text.encode("utf-8", "replace") for text in texts]
+    offsets = np.zeros(len(encoded) + 1, np.int64)
+    np.cumsum([len(data) for data in encoded], out=offsets[1:])
+    return np.frombuffer(b"".join(encoded), np.uint8), offsets
