@@ -1,0 +1,175 @@
+"""One fast look at a batch of texts, to find the few that normalization has anything to do in.
+
+Most crawled text is clean; Python's character functions cost more than everything else on the way
+of a record. This kernel reads the UTF-8 bytes once and says per text which kinds of repair could
+change it. It may say too much, never too little: a test holds it to `normalize_text`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+CHARACTERS = 1
+"""Control, zero-width or bidirectional characters, soft hyphens, unusual spaces, line ends."""
+SPACES = 2
+"""White space at the ends of a line or the text, doubled spaces, tabs, blank lines in a row."""
+COMPOSITION = 4
+"""Characters that may not be in normalization form C."""
+MOJIBAKE = 8
+"""UTF-8 that was read as Latin-1 or Windows-1252 and written as UTF-8 again."""
+MARKERS = 16
+"""An @, or a run of seven digits but for single separators: personal data is possible."""
+
+_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+
+_SPACE = 32
+_NEWLINE = 10
+
+
+@_njit
+def _wide_flags(code: int) -> int:
+    """Return the flags of a character from U+0080 up, mojibake left aside."""
+    if code < 0x300:
+        return 1 if code <= 0xA0 or code == 0xAD else 0
+    if code < 0x2000:
+        # Combining marks and other scripts: let Python's tables decide.
+        return 5 if code in (0x061C, 0x1680, 0x180E) else 4
+    if code < 0x2070:
+        plain = 0x2010 <= code <= 0x2027 or 0x2030 <= code <= 0x205E
+        return 0 if plain else 1
+    if code == 0x20AC:
+        return 0
+    if code == 0x3000 or 0xFEFF <= code <= 0xFFFF:
+        return 5
+    return 4
+
+
+@_njit
+def scan_texts(buffer: Any, offsets: Any, flags: Any) -> None:
+    """Set the flags of each text.
+
+    Args:
+        buffer: The texts' UTF-8 bytes end to end, uint8.
+        offsets: Start of each text and the end of the last, int64 (T + 1,).
+        flags: Output, uint8 (T,).
+    """
+    for t in range(len(offsets) - 1):
+        end = offsets[t + 1]
+        found = 0
+        last = _NEWLINE  # so that white space at the start counts as doubled
+        newlines = 2
+        digits = 0
+        i = offsets[t]
+        while i < end:
+            byte = np.int64(buffer[i])
+            i += 1
+            if byte == _NEWLINE:
+                if last == _SPACE or newlines >= 2:
+                    found |= 2
+                newlines += 1
+                last = byte
+                digits = 0
+                continue
+            if byte == _SPACE:
+                if last == _SPACE or last == _NEWLINE:
+                    found |= 2
+                    digits = 0
+                last = byte
+                newlines = 0
+                continue
+            newlines = 0
+            last = byte
+            if byte < 0x80:
+                if 48 <= byte <= 57:
+                    digits += 1
+                    if digits >= 7:
+                        found |= 16
+                elif byte != 46 and byte != 45:  # full stop and hyphen part groups of digits
+                    digits = 0
+                    if byte == 64 or byte == 58:  # the colon is for IPv6
+                        found |= 16
+                if byte < 32:
+                    found |= 2 if byte == 9 else 3
+                elif byte == 127:
+                    found |= 1
+                continue
+            if byte < 0xE0:
+                following = np.int64(buffer[i]) if i < end else 0
+                code = ((byte & 0x1F) << 6) | (following & 0x3F)
+                i += 1
+                if code == 0xA0 or code == 0x85:
+                    found |= 3
+                else:
+                    digits = 0
+                # A with tilde or circumflex: what C3 and C2 look like when read as Latin-1.
+                if code == 0xC3 or code == 0xC2:
+                    found |= 8
+            elif byte < 0xF0:
+                code = (byte & 0x0F) << 12
+                if i + 1 < end:
+                    code |= ((np.int64(buffer[i]) & 0x3F) << 6) | (
+                        np.int64(buffer[i + 1]) & 0x3F
+                    )
+                i += 2
+                # The euro sign after a with circumflex: an E2 80 sequence read as Windows-1252.
+                if code == 0x20AC and i - 5 >= offsets[t] and buffer[i - 5] == 0xC3:
+                    found |= 8
+            else:
+                code = 0x10000
+                i += 3
+            wide = _wide_flags(code)
+            found |= wide | 2 if wide & 1 else wide
+        if last == _SPACE or last == _NEWLINE:
+            found |= 2
+        flags[t] = found if end > offsets[t] else 0
+
+
+def scan(
+    buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
+) -> npt.NDArray[np.uint8]:
+    """Return the flags of each text of a batch, uint8 (T,); see `scan_texts`."""
+    flags = np.zeros(len(offsets) - 1, np.uint8)
+    scan_texts(buffer, offsets, flags)
+    return flags
+
+
+@_njit
+def tidy_spaces(buffer: Any, offsets: Any, chosen: Any, output: Any, ends: Any) -> None:
+    """Collapse spaces, tabs and newlines of some texts as `normalize_text` would.
+
+    Args:
+        buffer: The texts' UTF-8 bytes end to end, uint8.
+        offsets: Start of each text and the end of the last, int64 (T + 1,).
+        chosen: Numbers of the texts to tidy, int64 (C,).
+        output: Room for the tidied bytes, which come end to end, uint8.
+        ends: Output, int64 (C,): where each tidied text ends.
+    """
+    written = 0
+    for c in range(len(chosen)):
+        begin = written
+        space = False
+        newlines = 0
+        for i in range(offsets[chosen[c]], offsets[chosen[c] + 1]):
+            byte = buffer[i]
+            if byte == 32 or byte == 9:
+                space = True
+            elif byte == 10:
+                newlines += 1
+            else:
+                if written > begin:
+                    if newlines:
+                        for _ in range(min(newlines, 2)):
+                            output[written] = 10
+                            written += 1
+                    elif space:
+                        output[written] = 32
+                        written += 1
+                space = False
+                newlines = 0
+                output[written] = byte
+                written += 1
+        ends[c] = written
