@@ -1,0 +1,1 @@
+"""The model family: presets as data, sizes and memory, configurations and weights."""
