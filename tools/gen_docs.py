@@ -16,7 +16,6 @@ from pathlib import Path
 
 from completions import bash_completion, fish_completion, zsh_completion
 from man_pages import command_page, overview_page
-
 from norcli.cli.help import command_help, overview
 from norcli.cli.registry import REGISTRY, load, top_level
 

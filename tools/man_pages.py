@@ -83,14 +83,18 @@ def _environment(name: str) -> list[str]:
     example = environment_name(name, fields[0])
     prefix = example[: -len(fields[0].name)]
     lines = [".SH ENVIRONMENT"]
-    lines += _tagged(f"{prefix}OPTION", f"Sets an option by its name in capitals, such as {example}. "
-                     "A flag comes first, then the environment, then --config, then the default.")
+    lines += _tagged(
+        f"{prefix}OPTION",
+        f"Sets an option by its name in capitals, such as {example}. "
+        "A flag comes first, then the environment, then --config, then the default.",
+    )
     lines += _tagged("SLURM_CPUS_PER_TASK", "Sets --jobs where it is not given.")
     lines += _tagged("NO_COLOR, FORCE_COLOR, TERM", "Colour on terminals.")
     lines += _tagged("NUMBA_CACHE_DIR", "Where compiled kernels are kept.")
     lines += _tagged("NORCLI_DEBUG", "1 shows tracebacks, as --debug does.")
-    lines += _tagged("NORCLI_PROGRESS_SECONDS", "Time between progress lines off a terminal "
-                     "(default: 60).")
+    lines += _tagged(
+        "NORCLI_PROGRESS_SECONDS", "Time between progress lines off a terminal (default: 60)."
+    )
     return lines
 
 
@@ -105,7 +109,10 @@ def command_page(name: str, date: str, extra: str) -> str:
     command = load(name)
     summary = REGISTRY[name].summary
     lines = header(f"norcli-{name}", date)
-    lines += [".SH NAME", f"{escape(f'norcli-{name}')} \\- {escape(summary[:1].lower() + summary[1:])}"]
+    lines += [
+        ".SH NAME",
+        f"{escape(f'norcli-{name}')} \\- {escape(summary[:1].lower() + summary[1:])}",
+    ]
     lines += [".SH SYNOPSIS", *_synopsis(name)]
     for sub in subcommands(name):
         lines += [".br", *_synopsis(f"{name} {sub}")]
@@ -138,7 +145,10 @@ def overview_page(date: str) -> str:
     """Return norcli(1)."""
     lines = header("norcli", date)
     lines += [".SH NAME", "norcli \\- Norwegian language models from the command line"]
-    lines += [".SH SYNOPSIS", "\\fBnorcli\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR]... [\\fIFILE\\fR]..."]
+    lines += [
+        ".SH SYNOPSIS",
+        "\\fBnorcli\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR]... [\\fIFILE\\fR]...",
+    ]
     lines += [".SH DESCRIPTION", escape(INTRODUCTION)]
     lines += [".PP", escape("Records go through pipes as JSON lines; - stands for standard input or "
               "output. Messages and progress go to standard error. Outputs appear under their name "

@@ -43,7 +43,7 @@ class OptionInfo:
 def option(
     default: Any = dataclasses.MISSING,
     *,
-    help: str,  # noqa: A002 -- the field's standard name for it
+    help: str,
     group: str = GENERAL,
     short: str | None = None,
     metavar: str | None = None,
@@ -210,9 +210,7 @@ def _option_field(field: dataclasses.Field[Any], hint: Any) -> OptionField:
     kind = typing.get_args(hint)[0] if repeated else hint
     if kind not in (bool, int, float, str):
         raise TypeError(f"option {field.name} has unsupported type {hint}")
-    required = (
-        field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
-    )
+    required = field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING
     default: Any = None
     if field.default is not dataclasses.MISSING:
         default = field.default
@@ -251,9 +249,7 @@ class GeneralOptions:
     quiet: bool = option(False, help="Print errors only", short="q")
     verbose: int = option(0, help="Say more; twice for debugging detail", short="v")
     progress: bool = option(True, help="Show progress on standard error")
-    color: str = option(
-        "auto", help="Colour on terminals", choices=("auto", "always", "never")
-    )
+    color: str = option("auto", help="Colour on terminals", choices=("auto", "always", "never"))
     log_format: str = option("text", help="Form of log lines", choices=("text", "json"))
     debug: bool = option(False, help="Show tracebacks", in_config=False)
 
@@ -283,9 +279,7 @@ class RecordInputOptions:
     max_bad: int | None = option(
         None, help="With skip: fail after this many bad records", group=INPUT, minimum=0
     )
-    limit: int | None = option(
-        None, help="Read at most this many records", group=INPUT, minimum=1
-    )
+    limit: int | None = option(None, help="Read at most this many records", group=INPUT, minimum=1)
     shard: str | None = option(
         None, help="Take only part I of N of the input, I from 0", group=INPUT, metavar="I/N"
     )

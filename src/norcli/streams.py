@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
-from typing import BinaryIO, cast
+from typing import BinaryIO
 
 from norcli.errors import (
     CannotCreateError,
@@ -73,9 +73,7 @@ def refuse_terminal(what: str) -> None:
         UsageError: Standard output is a terminal.
     """
     if stdout_is_terminal():
-        raise UsageError(
-            f"refusing to write {what} to a terminal", hint="use -o FILE or redirect"
-        )
+        raise UsageError(f"refusing to write {what} to a terminal", hint="use -o FILE or redirect")
 
 
 def open_input(path: str) -> BinaryIO:
@@ -95,7 +93,7 @@ def open_input(path: str) -> BinaryIO:
     if os.path.isdir(path):
         raise DataError("is a directory, not a file", path=path, hint="name the files in it")
     try:
-        return open(path, "rb", buffering=BLOCK_BYTES)  # noqa: SIM115 -- the caller closes it
+        return open(path, "rb", buffering=BLOCK_BYTES)
     except FileNotFoundError:
         raise InputMissingError("no such file", path=path) from None
     except OSError as error:
@@ -198,7 +196,7 @@ def atomic_file(path: str, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     temporary = temporary_name(target)
     try:
         with open(temporary, "wb", buffering=BLOCK_BYTES) as stream:
-            yield cast(BinaryIO, stream)
+            yield stream
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(temporary, target)

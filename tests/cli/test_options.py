@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import pytest
+
 from norcli.cli.arguments import parse_arguments
 from norcli.cli.configuration import environment_name, merge_options, to_toml
 from norcli.cli.help import command_help

@@ -43,7 +43,9 @@ def test_no_command_prints_usage_on_stderr() -> None:
 def test_reader_that_goes_away_ends_the_run_silently_with_141(tmp_path: Path) -> None:
     file = tmp_path / "a.jsonl"
     file.write_bytes(records(20000))
-    command = f"{sys.executable} -m norcli dedup {file} --method exact | head -1; exit ${{PIPESTATUS[0]}}"
+    command = (
+        f"{sys.executable} -m norcli dedup {file} --method exact | head -1; exit ${{PIPESTATUS[0]}}"
+    )
     result = subprocess.run(["bash", "-c", command], capture_output=True, check=False)
     assert result.returncode == 141
     assert result.stderr == b""

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+
 from norcli.cli.registry import REGISTRY
 
 HEAVY = (

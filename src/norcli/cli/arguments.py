@@ -16,9 +16,7 @@ from norcli.errors import UsageError
 from norcli.options import OptionField
 
 
-def parse_arguments(
-    name: str, fields: list[OptionField], arguments: list[str]
-) -> dict[str, Any]:
+def parse_arguments(name: str, fields: list[OptionField], arguments: list[str]) -> dict[str, Any]:
     """Parse a command's arguments.
 
     Args:

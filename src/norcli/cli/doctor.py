@@ -78,8 +78,7 @@ def examine() -> dict[str, Any]:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     packages = {name: _version(name) for name in BASE}
     extras = {
-        extra: {package: _version(package) for package in names}
-        for extra, names in EXTRAS.items()
+        extra: {package: _version(package) for package in names} for extra, names in EXTRAS.items()
     }
     return {
         "norcli": __version__,

@@ -46,7 +46,7 @@ def main(arguments: list[str] | None = None) -> int:
         streams.claim_stdout()
         code = _dispatch(words, console)
         streams.stdout_binary().flush()
-    except BaseException as error:  # noqa: BLE001 -- the boundary: everything becomes a status
+    except BaseException as error:
         code = _exit_code(error, console, debug)
     return _close_stdout(code)
 
@@ -181,4 +181,3 @@ def _close_stdout(code: int) -> int:
         Console().error(f"cannot write standard output: {os.strerror(error.errno or 0).lower()}")
         return ExitCode.IO
     return code
-

@@ -1,0 +1,110 @@
+"""Atomic outputs: a final name always holds a complete result."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from norcli.errors import CannotCreateError, DataError, InputMissingError, IOFailureError
+from norcli.streams import (
+    atomic_directory,
+    atomic_file,
+    check_output,
+    open_input,
+    output_lock,
+    require_directory,
+)
+
+
+def test_file_appears_only_when_complete(tmp_path: Path) -> None:
+    target = tmp_path / "a.jsonl"
+    with atomic_file(str(target)) as stream:
+        stream.write(b"halv")
+        assert not target.exists()
+    assert target.read_bytes() == b"halv"
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_failure_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(RuntimeError), atomic_file(str(tmp_path / "a")) as stream:
+        stream.write(b"halv")
+        raise RuntimeError("stopp")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_existing_output_is_kept_without_overwrite(tmp_path: Path) -> None:
+    target = tmp_path / "a"
+    target.write_bytes(b"gammel")
+    with pytest.raises(CannotCreateError), atomic_file(str(target)):
+        pass
+    assert target.read_bytes() == b"gammel"
+    with atomic_file(str(target), overwrite=True) as stream:
+        stream.write(b"ny")
+    assert target.read_bytes() == b"ny"
+
+
+def test_missing_folder_is_told_before_work(tmp_path: Path) -> None:
+    with pytest.raises(CannotCreateError, match="folder does not exist"):
+        check_output(str(tmp_path / "nei" / "a"), overwrite=False)
+
+
+def test_directory_appears_only_when_complete(tmp_path: Path) -> None:
+    target = tmp_path / "modell"
+    with atomic_directory(str(target)) as folder:
+        (folder / "config.json").write_text("{}")
+        assert not target.exists()
+    assert (target / "config.json").exists()
+    with pytest.raises(CannotCreateError), atomic_directory(str(target)):
+        pass
+    with atomic_directory(str(target), overwrite=True) as folder:
+        (folder / "ny.json").write_text("{}")
+    assert [path.name for path in target.iterdir()] == ["ny.json"]
+    assert list(tmp_path.iterdir()) == [target]
+
+
+def test_stale_temporary_files_of_dead_processes_are_removed(tmp_path: Path) -> None:
+    stale = tmp_path / "a.tmp.999999999"
+    stale.write_bytes(b"rest")
+    alive = tmp_path / f"a.tmp.{os.getppid()}"
+    alive.write_bytes(b"annen")
+    with atomic_file(str(tmp_path / "a")) as stream:
+        stream.write(b"x")
+    assert not stale.exists() and alive.exists()
+
+
+def test_devices_are_written_to_directly() -> None:
+    with atomic_file("/dev/null") as stream:
+        stream.write(b"bort")
+
+
+def test_full_disk_is_an_io_failure() -> None:
+    if not Path("/dev/full").exists():
+        pytest.skip("needs /dev/full")
+    with pytest.raises((IOFailureError, OSError)), atomic_file("/dev/full") as stream:
+        stream.write(b"x" * 1_000_000)
+
+
+def test_inputs_that_are_not_there_or_are_folders(tmp_path: Path) -> None:
+    with pytest.raises(InputMissingError):
+        open_input(str(tmp_path / "nei"))
+    with pytest.raises(DataError):
+        open_input(str(tmp_path))
+    with pytest.raises(InputMissingError):
+        require_directory(str(tmp_path / "nei"), "a model")
+    file = tmp_path / "fil"
+    file.touch()
+    with pytest.raises(DataError):
+        require_directory(str(file), "a model")
+
+
+def test_lock_keeps_a_second_run_off(tmp_path: Path) -> None:
+    with (
+        output_lock(str(tmp_path / "a")),
+        pytest.raises(CannotCreateError, match="another run"),
+        output_lock(str(tmp_path / "a")),
+    ):
+        pass
+    with output_lock(str(tmp_path / "a")):
+        pass
