@@ -62,6 +62,7 @@ def _bash_values(field: OptionField) -> str:
 
 def bash_completion() -> str:
     """Return completions/norcli.bash."""
+    commands = " ".join(top_level())
     lines = [
         "# bash completion of norcli; made by tools/gen_docs.py",
         "# shellcheck shell=bash disable=SC2207",
@@ -79,13 +80,13 @@ def bash_completion() -> str:
         "    shopt -q extglob || shopt -s extglob",
         "    COMPREPLY=()",
         "    if ((COMP_CWORD == 1)); then",
-        f"        COMPREPLY=($(compgen -W '{' '.join(top_level())} --help --version' -- \"$word\"))",
+        f"        COMPREPLY=($(compgen -W '{commands} --help --version' -- \"$word\"))",
         "        return",
         "    fi",
         '    case "$command ${COMP_WORDS[2]:-}" in',
     ]
-    for name in (name for name in REGISTRY if " " in name):
-        lines.append(f"        '{name}') ((COMP_CWORD > 2)) && command='{name}' ;;")
+    nested = [name for name in REGISTRY if " " in name]
+    lines += [f"        '{name}') ((COMP_CWORD > 2)) && command='{name}' ;;" for name in nested]
     lines += ["    esac", '    case "$command:$previous" in']
     for name in REGISTRY:
         for field in _flag_fields(name):
@@ -104,9 +105,8 @@ def bash_completion() -> str:
         lines.append("            else")
         lines.append(f"                {values}")
         if subs:
-            lines.append(
-                f"                ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W '{subs}' -- \"$word\"))"
-            )
+            offer = f"COMPREPLY+=($(compgen -W '{subs}' -- \"$word\"))"
+            lines.append(f"                ((COMP_CWORD == 2)) && {offer}")
         lines += ["            fi ;;"]
     lines += ["    esac", "}", "complete -o filenames -F _norcli norcli"]
     return "\n".join(lines) + "\n"
@@ -131,8 +131,8 @@ def _zsh_specs(name: str) -> list[str]:
     for field in _flag_fields(name):
         text = _zsh_quote(option_text(field))
         value = f":{_zsh_quote(field.metavar.lower())}:{_zsh_action(field)}"
-        for flag in flags_of(field):
-            specs.append(f"'{flag}[{text}]" + (value if takes_value(field) else "") + "'")
+        value = value if takes_value(field) else ""
+        specs += [f"'{flag}[{text}]{value}'" for flag in flags_of(field)]
     argument = _argument(name)
     if argument is not None:
         star = "*" if argument.repeated else ""

@@ -150,9 +150,12 @@ def overview_page(date: str) -> str:
         "\\fBnorcli\\fR \\fICOMMAND\\fR [\\fIOPTION\\fR]... [\\fIFILE\\fR]...",
     ]
     lines += [".SH DESCRIPTION", escape(INTRODUCTION)]
-    lines += [".PP", escape("Records go through pipes as JSON lines; - stands for standard input or "
-              "output. Messages and progress go to standard error. Outputs appear under their name "
-              "only when they are complete.")]  # fmt: skip
+    manners = (
+        "Records go through pipes as JSON lines; - stands for standard input or output. Messages "
+        "and progress go to standard error. Outputs appear under their name only when they are "
+        "complete."
+    )
+    lines += [".PP", escape(manners)]
     lines += [".SH COMMANDS"]
     for name in top_level():
         lines += [".TP", f".BR norcli\\-{escape(name)} (1)", escape(REGISTRY[name].summary + ".")]
