@@ -1,0 +1,58 @@
+"""Lines that belong to the page and not to its text: cookie banners, «Les også», «Annonse».
+
+Runs after main-text extraction, which leaves some of them, and on records, whose makers' extraction
+did. The lists are data (boilerplate.toml); only whole lines are taken out.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+
+LINES_FILE = Path(__file__).with_name("boilerplate.toml")
+
+_EDGES = " \t.,:;!?…|•·*–—-«»\"“”'‹›>→#"
+
+
+class BoilerplateLines:
+    """The lists of lines, ready to compare with."""
+
+    def __init__(self, path: Path = LINES_FILE) -> None:
+        with path.open("rb") as stream:
+            data = tomllib.load(stream)
+        self._lines = frozenset(data["lines"])
+        self._prefixes = tuple(data["prefixes"])
+        self._prefix_length: int = data["prefix_line_length"]
+        # One look-up by the first letters spares most lines the comparison with every prefix.
+        self._starts = frozenset(prefix[:2] for prefix in self._prefixes)
+        self._cookie_length: int = data["cookie_line_length"]
+        self._things = tuple(data["cookie_things"])
+        self._acts = tuple(data["cookie_acts"])
+        self._longest = max(map(len, self._lines)) + 8
+
+    def matches(self, line: str) -> bool:
+        """Whether a line is boilerplate."""
+        if len(line) > self._cookie_length:
+            return False
+        lower = line.lower()
+        if len(lower) <= self._longest and lower.strip(_EDGES) in self._lines:
+            return True
+        if len(lower) <= self._prefix_length:
+            begin = lower.lstrip(_EDGES)
+            if begin[:2] in self._starts and begin.startswith(self._prefixes):
+                return True
+        return any(thing in lower for thing in self._things) and any(
+            act in lower for act in self._acts
+        )
+
+    def remove(self, text: str) -> tuple[str, int]:
+        """Return the text without such lines, and how many there were."""
+        lines = text.split("\n")
+        kept = [line for line in lines if not line or not self.matches(line)]
+        removed = len(lines) - len(kept)
+        if not removed:
+            return text, 0
+        joined = "\n".join(kept)
+        while "\n\n\n" in joined:
+            joined = joined.replace("\n\n\n", "\n\n")
+        return joined.strip("\n"), removed

@@ -1,0 +1,129 @@
+"""From the bytes of a web page to its main text, title and date.
+
+First stage of `crawl-filter` for WARC and HTML. The character set is found here (byte order mark,
+HTTP header, meta element, and what the bytes allow), the main text by trafilatura. Pages it finds
+nothing in are told, not guessed at.
+"""
+
+from __future__ import annotations
+
+import codecs
+import html
+import logging
+import re
+from typing import NamedTuple
+
+MAX_PAGE_BYTES = 1 << 24
+"""16 MiB of HTML; what is longer is no page for reading."""
+
+_HEAD_BYTES = 4096
+_META_CHARSET = re.compile(
+    rb"""<meta[^>]{0,300}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.-]+)""", re.IGNORECASE
+)
+_XML_ENCODING = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9_:.-]+)""")
+_HTTP_CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_:.-]+)""", re.IGNORECASE)
+_TITLE = re.compile(r"<title[^>]*>(.{0,1000}?)</title>", re.IGNORECASE | re.DOTALL)
+_DATE_META = re.compile(
+    r"""<meta[^>]{0,200}?(?:article:published_time|datePublished|dc\.date(?:\.issued)?|"""
+    r"""dcterms\.(?:created|issued)|pubdate)["'][^>]{0,200}?content\s*=\s*["']([^"']{4,40})""",
+    re.IGNORECASE,
+)
+_ISO_DATE = re.compile(r"(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])")
+_BYTE_ORDER_MARKS = (
+    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")
+)  # fmt: skip
+# The web's rule: pages that say Latin-1 or ASCII are read as Windows-1252, its superset.
+_AS_WINDOWS = {"iso8859-1", "ascii", "latin-1", "latin1"}
+
+
+class ExtractedPage(NamedTuple):
+    """What a page holds; `date` is YYYY-MM-DD where the page says when it was published."""
+
+    text: str
+    title: str | None
+    date: str | None
+
+
+def charset_of_header(content_type: str | None) -> str | None:
+    """Return the charset a Content-Type header names."""
+    match = _HTTP_CHARSET.search(content_type or "")
+    return match.group(1) if match else None
+
+
+def decode_page(data: bytes, http_charset: str | None = None) -> str:
+    """Decode a page; every byte sequence can be, bytes that fit nowhere become U+FFFD.
+
+    Valid UTF-8 with a multi-byte letter in it is UTF-8 whatever the page says: other encodings
+    produce such sequences by chance next to never.
+    """
+    for mark, encoding in _BYTE_ORDER_MARKS:
+        if data.startswith(mark):
+            return data.decode(encoding, "replace")
+    if not data.isascii():
+        try:
+            return data.decode("utf-8")
+        except UnicodeDecodeError:
+            pass
+    head = data[:_HEAD_BYTES]
+    meta = _META_CHARSET.search(head) or _XML_ENCODING.search(head)
+    for name in (http_charset, meta.group(1).decode("ascii") if meta else None):
+        if name is None:
+            continue
+        try:
+            encoding = codecs.lookup(name).name
+        except LookupError:
+            continue
+        if encoding == "utf-8":
+            # Mostly UTF-8 with a few broken bytes, or wrongly declared: count what breaks.
+            text = data.decode("utf-8", "replace")
+            if text.count("\ufffd") <= len(data) // 1000 + 1:
+                return text
+        elif encoding not in _AS_WINDOWS:
+            return data.decode(encoding, "replace")
+    return decode_windows(data)
+
+
+def decode_windows(data: bytes) -> str:
+    """Decode Windows-1252; its five open bytes become the control characters of Latin-1."""
+    try:
+        return data.decode("cp1252")
+    except UnicodeDecodeError:
+        pieces = re.split(rb"([\x81\x8d\x8f\x90\x9d])", data)
+        return "".join(
+            piece.decode("latin-1" if k % 2 else "cp1252") for k, piece in enumerate(pieces)
+        )
+
+
+def extract_page(data: bytes, charset: str | None = None) -> ExtractedPage:
+    """Return the main text of an HTML page; the text is empty where there is none.
+
+    Args:
+        data: The page as fetched.
+        charset: What the HTTP header said.
+
+    Raises:
+        ValueError: The page is too large, or trafilatura gave up on it.
+    """
+    import trafilatura
+
+    if len(data) > MAX_PAGE_BYTES:
+        raise ValueError(f"page is larger than {MAX_PAGE_BYTES >> 20} MiB")
+    # It logs pages it finds nothing in as errors; the funnel counts them.
+    logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
+    page = decode_page(data, charset).replace("\0", "")
+    try:
+        # A declaration inside an already decoded string makes lxml refuse it.
+        text = trafilatura.extract(
+            re.sub(r"^\s*<\?xml[^>]*\?>", "", page, count=1),
+            include_comments=False, include_tables=True, deduplicate=False,
+        )  # fmt: skip
+    except Exception as error:  # a library over hostile input: whatever it raises, one page is lost
+        raise ValueError(f"extraction failed: {type(error).__name__}") from error
+    title = _TITLE.search(page)
+    date = _DATE_META.search(page)
+    iso = _ISO_DATE.search(date.group(1)) if date else None
+    return ExtractedPage(
+        text or "",
+        html.unescape(title.group(1)).strip() or None if title else None,
+        iso.group() if iso else None,
+    )
