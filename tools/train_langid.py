@@ -29,22 +29,26 @@ from norcli.corpus.language.model import CLASSES, Calibration, Model, save_model
 
 CALIBRATION_FOLD, TEST_FOLD, FOLDS = 0, 1, 20
 
+# Characters of the short parts that are learnt from beside whole texts.
+SHORTEST, LONGEST = 8, 60
+
 # Dutch is the one language of the "other" class that is taken out, so that how well a language
 # that was never seen is refused can be measured on it (Spanish and Estonian are not in the input).
-DUTCH_WORDS = frozenset(
-    "aan als bij dan dat de deze die dit door een en er geen haar hebben heeft het hij hun ik in is"
-    " kan kunnen maar meer met mijn moet naar niet nog of om onder ook op over te tegen toch tot"
-    " tussen uit van veel volgens voor waar wanneer waren was wat wel werd worden wordt zal ze zich"
-    " zij zijn zo zoals zullen".split()
-)
+_DUTCH_WORDS = """
+    aan als bij dan dat de deze die dit door een en er geen haar hebben heeft het hij hun ik in is
+    kan kunnen maar meer met mijn moet naar niet nog of om onder ook op over te tegen toch tot
+    tussen uit van veel volgens voor waar wanneer waren was wat wel werd worden wordt zal ze zich
+    zij zijn zo zoals zullen
+"""
+DUTCH_WORDS = frozenset(_DUTCH_WORDS.split())
 
 
 @dataclass(frozen=True)
 class Options:
     """What a run is made of; stored beside the weights."""
 
-    bits: int = 16
-    epochs: int = 12
+    bits: int = 17
+    epochs: int = 40
     learning_rate: float = 1.5
     length_exponent: float = 0.5
     short_share: float = 0.75
@@ -63,6 +67,7 @@ class Sentence(NamedTuple):
 
 
 def words_of(text: str) -> list[str]:
+    """Return the words of a text in lower case, digits and punctuation left out."""
     return re.findall(r"[^\W\d_]+", text.lower())
 
 
@@ -73,7 +78,7 @@ def fold_of(text: str) -> int:
 
 
 def read_sentences(path: Path) -> list[Sentence]:
-    """Read and shuffle-free keep the first of texts that are equal but for case and digits."""
+    """Read the input; of texts that differ only in case, digits and punctuation keep the first."""
     seen: set[str] = set()
     sentences = []
     with gzip.open(path, "rt", encoding="utf-8") as lines:
@@ -108,6 +113,7 @@ def find_dutch(sentences: list[Sentence]) -> set[int]:
 
 
 def letter_grams(text: str) -> list[str]:
+    """Return the letter 3- and 4-grams of the words of a text."""
     grams = []
     for word in words_of(text):
         padded = f" {word} "
@@ -184,9 +190,16 @@ def take_span(symbols: Any, start: int, end: int, wanted: int, state: Any) -> tu
 
 @numba.njit
 def copy_words(
-    symbols: Any, first: int, last: int, dropped: float, cipher: Any, state: Any, out: Any
+    symbols: Any,
+    first: int,
+    last: int,
+    dropped: float,
+    cipher: Any,
+    enciphered: bool,
+    state: Any,
+    out: Any,
 ) -> int:
-    """Copy a span, leaving out some words, and its letters exchanged if a cipher is given."""
+    """Copy a span, leaving out some words, its letters exchanged if told; return its length."""
     out[0] = kernel.BOUNDARY
     count = 1
     i = first + 1
@@ -196,7 +209,7 @@ def copy_words(
             symbol = symbols[i]
             i += 1
             if keep:
-                if len(cipher) and symbol < len(cipher):
+                if enciphered and symbol < len(cipher):
                     symbol = cipher[symbol]
                 out[count] = symbol
                 count += 1
@@ -225,16 +238,94 @@ def invent_language(cipher: Any, state: Any) -> None:
 
 
 @numba.njit
-def train_weights(
-    symbols: Any, starts: Any, labels: Any, classes: int, bits: int, epochs: int,
-    learning_rate: float, length_exponent: float, short_share: float, dropped_words: float,
-    cipher_share: float, seed: int, weights: Any, bias: Any,
-) -> float:  # fmt: skip
-    """Descend the cross-entropy, one text at a time; return the mean loss of the last epoch.
+def draw_example(
+    symbols: Any, first: int, last: int, shares: Any, cipher: Any, state: Any, span: Any
+) -> tuple[int, bool]:
+    """Write what one step learns from into `span`: the text, or a part of it, or an invention.
 
     Args:
-        weights: float32 (2**bits, 16), zero at first; only the first `classes` columns change.
+        symbols: The corpus.
+        first: Where the text starts in it.
+        last: One past its end.
+        shares: How often a short part is taken, a word left out, a language invented.
+        cipher: Room for an invented language.
+        state: Of the random numbers.
+        span: Output.
+
+    Returns:
+        The number of symbols, and whether the language is invented.
+    """
+    if next_random(state) < shares[0]:
+        wanted = np.int64(SHORTEST + (LONGEST - SHORTEST) * next_random(state))
+        first, last = take_span(symbols, first, last, wanted, state)
+    invented = next_random(state) < shares[2]
+    if invented:
+        invent_language(cipher, state)
+    return copy_words(symbols, first, last, shares[1], cipher, invented, state, span), invented
+
+
+@numba.njit
+def descend(
+    weights: Any, bias: Any, buckets: Any, label: int, classes: int, rate: Any, scale: Any
+) -> float:
+    """Take one step down the cross-entropy of a text; return what it was before.
+
+    Args:
+        weights: float32 (buckets, 16).
         bias: float32 (16,).
+        buckets: The features of the text, uint32.
+        label: Its class.
+        classes: How many columns are in use.
+        rate: The learning rate, float32.
+        scale: What the sum of the weights is multiplied by, float32.
+    """
+    scores = np.zeros(16, np.float32)
+    for bucket in buckets:
+        for c in range(16):
+            scores[c] += weights[bucket, c]
+    top = np.float32(-1e30)
+    for c in range(classes):
+        scores[c] = scores[c] * scale + bias[c]
+        top = max(top, scores[c])
+    norm = np.float32(0)
+    for c in range(classes):
+        scores[c] = math.exp(scores[c] - top)
+        norm += scores[c]
+    loss = -math.log(scores[label] / norm + 1e-12)
+    for c in range(classes):
+        target = np.float32(1.0 if c == label else 0.0)
+        step = rate * (target - scores[c] / norm)
+        bias[c] += np.float32(0.01) * step
+        scores[c] = step * scale
+    for bucket in buckets:
+        for c in range(16):
+            weights[bucket, c] += scores[c]
+    return loss
+
+
+@numba.njit
+def train_weights(
+    symbols: Any, starts: Any, labels: Any, other: int, bits: int, epochs: int, rate: float,
+    length_exponent: float, shares: Any, seed: int, weights: Any, bias: Any,
+) -> float:  # fmt: skip
+    """Go through the corpus `epochs` times in random order, the learning rate falling to 0.
+
+    Args:
+        symbols: See `Corpus`, as `starts` and `labels`.
+        starts: Of the texts.
+        labels: Of the texts.
+        other: The last class, which invented languages belong to.
+        bits: log2 of the number of buckets.
+        epochs: How often each text is drawn from.
+        rate: The first learning rate.
+        length_exponent: See `Calibration`.
+        shares: See `draw_example`.
+        seed: Of the random numbers.
+        weights: Output, float32 (2**bits, 16), zero at first.
+        bias: Output, float32 (16,), zero at first.
+
+    Returns:
+        The mean loss of the last epoch.
     """
     state = np.array([seed], np.uint64)
     longest = 0
@@ -242,10 +333,8 @@ def train_weights(
         longest = max(longest, starts[t + 1] - starts[t])
     span = np.empty(longest + 2, np.uint16)
     buckets = np.empty(7 * (longest + 2), np.uint32)
-    cipher = np.arange(0x250).astype(np.uint16)
-    plain = np.empty(0, np.uint16)
+    cipher = np.empty(0x250, np.uint16)
     order = np.arange(len(labels))
-    scores = np.zeros(16, np.float32)
     total = np.int64(epochs) * len(labels)
     done = 0
     loss = 0.0
@@ -255,46 +344,16 @@ def train_weights(
             j = np.int64(next_random(state) * (i + 1))
             order[i], order[j] = order[j], order[i]
         for t in order:
-            rate = np.float32(learning_rate * (1.0 - done / total))
+            step = np.float32(rate * (1.0 - done / total))
             done += 1
-            first, last = starts[t], starts[t + 1]
-            if next_random(state) < short_share:
-                wanted = np.int64(8 + 52 * next_random(state))
-                first, last = take_span(symbols, first, last, wanted, state)
-            label = labels[t]
-            letters = plain
-            if next_random(state) < cipher_share:
-                invent_language(cipher, state)
-                letters = cipher
-                label = classes - 1
-            count = copy_words(symbols, first, last, dropped_words, letters, state, span)
+            count, invented = draw_example(
+                symbols, starts[t], starts[t + 1], shares, cipher, state, span
+            )
             features = kernel.hash_features(span, count, bits, buckets)
-            if features == 0:
-                continue
-            scale = np.float32(features**-length_exponent)
-            scores[:] = 0
-            for f in range(features):
-                for c in range(16):
-                    scores[c] += weights[buckets[f], c]
-            top = np.float32(-1e30)
-            for c in range(classes):
-                scores[c] = scores[c] * scale + bias[c]
-                top = max(top, scores[c])
-            norm = np.float32(0)
-            for c in range(classes):
-                scores[c] = math.exp(scores[c] - top)
-                norm += scores[c]
-            loss -= math.log(scores[label] / norm + 1e-12)
-            for c in range(classes):
-                target = np.float32(1.0 if c == label else 0.0)
-                scores[c] = rate * (target - scores[c] / norm)
-                bias[c] += np.float32(0.01) * scores[c]
-                scores[c] *= scale
-            for f in range(features):
-                for c in range(16):
-                    weights[buckets[f], c] += scores[c]
-            for c in range(classes, 16):
-                scores[c] = 0
+            if features:
+                label = other if invented else labels[t]
+                scale = np.float32(features**-length_exponent)
+                loss += descend(weights, bias, buckets[:features], label, other + 1, step, scale)
     return loss / len(order)
 
 
@@ -319,6 +378,7 @@ def truncate(text: str, letters: int = 50) -> str:
 
 
 def log_probabilities(model: Model, texts: list[str]) -> Any:
+    """Score texts, (T, classes)."""
     return LanguageIdentifier(model).log_probabilities(*pack(texts))
 
 
@@ -348,6 +408,7 @@ def calibrate(model: Model, sentences: list[Sentence], target: float) -> Model:
 
 
 def with_calibration(model: Model, temperature: float, margin: float) -> Model:
+    """Return the model with another temperature and margin."""
     calibration = Calibration(model.calibration.length_exponent, temperature, margin)
     return replace(model, calibration=calibration)
 
@@ -370,6 +431,12 @@ def measure(model: Model, sentences: list[Sentence]) -> dict[str, dict[str, floa
     return figures
 
 
+def share_refused(model: Model, texts: list[str]) -> float:
+    """Return the share of texts that are given no language."""
+    found = LanguageIdentifier(model).identify_batch(texts)
+    return round(sum(answer.lang == "und" for answer in found) / len(found), 4)
+
+
 def train(path: Path, options: Options) -> tuple[Model, dict[str, Any]]:
     """Train, quantize, calibrate and measure a model; return it and its figures."""
     sentences = read_sentences(path)
@@ -383,10 +450,11 @@ def train(path: Path, options: Options) -> tuple[Model, dict[str, Any]]:
     corpus = add_foreign(encode_corpus(folds[-1]), options.foreign_texts, random)
     weights = np.zeros((1 << options.bits, kernel.LANES), np.float32)
     bias = np.zeros(kernel.LANES, np.float32)
+    shares = np.array([options.short_share, options.dropped_words, options.cipher_share])
     loss = train_weights(
-        corpus.symbols, corpus.starts, corpus.labels, len(CLASSES), options.bits, options.epochs,
-        options.learning_rate, options.length_exponent, options.short_share,
-        options.dropped_words, options.cipher_share, options.seed, weights, bias,
+        corpus.symbols, corpus.starts, corpus.labels, len(CLASSES) - 1, options.bits,
+        options.epochs, options.learning_rate, options.length_exponent, shares, options.seed,
+        weights, bias,
     )  # fmt: skip
     table, scales = quantize(weights, len(CLASSES))
     provenance = {
@@ -397,13 +465,12 @@ def train(path: Path, options: Options) -> tuple[Model, dict[str, Any]]:
     calibration = Calibration(options.length_exponent, 1.0, 0.0)
     model = Model(table, scales, bias[: len(CLASSES)], calibration, CLASSES, provenance)
     model = calibrate(model, folds[CALIBRATION_FOLD], options.unnamed_share)
-    dutch_texts = [Sentence("other", sentences[i].text) for i in sorted(dutch)]
     figures = {
         "training_loss": round(loss, 4),
         "temperature": model.calibration.temperature,
         "margin": model.calibration.margin,
         "test": measure(model, folds[TEST_FOLD]),
-        "dutch_refused": measure(model, dutch_texts)["sentences"]["other"],
+        "dutch_refused": share_refused(model, [sentences[i].text for i in sorted(dutch)]),
     }
     return model, figures
 

@@ -58,9 +58,7 @@ class LanguageIdentifier:
         padded[:, : len(self.classes)] = model.weights.view(np.uint8) ^ 0x80
         self._rows = padded.view("<u8")
         self._names = [UNDETERMINED if name == "other" else name for name in self.classes]
-        self._bokmaal, self._nynorsk, self._other = map(
-            self.classes.index, ("nob", "nno", "other")
-        )
+        self._bokmaal, self._nynorsk, self._other = map(self.classes.index, ("nob", "nno", "other"))
 
     @classmethod
     def load(cls, path: Path | None = None) -> LanguageIdentifier:

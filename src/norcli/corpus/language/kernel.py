@@ -16,10 +16,10 @@ import numpy as np
 MAX_ORDER = 6
 LANES = 16  # classes a row of the table has room for: two 64-bit words
 
-BOUNDARY = np.uint16(32)  # between words, and at both ends of the text
-DIGITS = np.uint16(48)  # any run of digits
-FOREIGN = np.uint16(0xFFFF)  # any letter outside the Latin script
-NOTHING = np.uint16(0)  # dropped: soft hyphen, zero-width and combining marks
+BOUNDARY = 32  # between words, and at both ends of the text
+DIGITS = 48  # any run of digits
+FOREIGN = 0xFFFF  # any letter outside the Latin script
+NOTHING = 0  # dropped: soft hyphen, zero-width and combining marks
 
 _FNV_OFFSET = np.uint32(0x811C9DC5)
 _FNV_PRIME = np.uint32(0x01000193)
@@ -86,6 +86,22 @@ def classify(code: int) -> int:
 
 
 @_njit
+def decode(buffer: Any, start: int, end: int) -> tuple[int, int]:
+    """Return the code point of a multi-byte UTF-8 sequence and its width; -1 and 1 if malformed."""
+    lead = int(buffer[start])
+    extra = 1 if lead < 0xE0 else 2 if lead < 0xF0 else 3
+    if lead < 0xC2 or lead > 0xF4 or start + extra >= end:
+        return -1, 1
+    code = lead & (0x3F >> extra)
+    for k in range(1, extra + 1):
+        following = int(buffer[start + k])
+        if (following & 0xC0) != 0x80:
+            return -1, 1
+        code = (code << 6) | (following & 0x3F)
+    return code, extra + 1
+
+
+@_njit
 def read_symbols(buffer: Any, start: int, end: int, symbols: Any) -> int:
     """Turn UTF-8 bytes into symbols: words between single boundaries, case and digits folded.
 
@@ -104,7 +120,7 @@ def read_symbols(buffer: Any, start: int, end: int, symbols: Any) -> int:
     last = BOUNDARY
     i = start
     while i < end:
-        byte = np.int64(buffer[i])
+        byte = int(buffer[i])
         i += 1
         if byte < 0x80:
             if 97 <= byte <= 122:
@@ -112,30 +128,20 @@ def read_symbols(buffer: Any, start: int, end: int, symbols: Any) -> int:
             elif 65 <= byte <= 90:
                 symbol = byte + 32
             elif 48 <= byte <= 57:
-                symbol = np.int64(DIGITS)
+                symbol = DIGITS
                 if last == DIGITS:
                     continue
             else:
-                symbol = np.int64(BOUNDARY)
+                symbol = BOUNDARY
         else:
-            extra = 1 if 0xC2 <= byte < 0xE0 else 2 if 0xE0 <= byte < 0xF0 else 3
-            well_formed = 0xC2 <= byte < 0xF5 and i + extra <= end
-            code = byte & (0x3F >> extra)
-            if well_formed:
-                for k in range(extra):
-                    following = np.int64(buffer[i + k])
-                    well_formed = well_formed and (following & 0xC0) == 0x80
-                    code = (code << 6) | (following & 0x3F)
-            if well_formed:
-                i += extra
-                symbol = np.int64(classify(code))
-                if symbol == NOTHING:
-                    continue
-            else:
-                symbol = np.int64(BOUNDARY)
+            code, width = decode(buffer, i - 1, end)
+            i += width - 1
+            symbol = BOUNDARY if code < 0 else classify(code)
+            if symbol == NOTHING:
+                continue
         if symbol == BOUNDARY and last == BOUNDARY:
             continue
-        last = np.uint16(symbol)
+        last = symbol
         symbols[count] = last
         count += 1
     if last != BOUNDARY:
@@ -159,20 +165,21 @@ def hash_features(symbols: Any, count: int, bits: int, buckets: Any) -> int:
     """
     shift = np.uint32(32 - bits)
     written = 0
-    word_hash = _WORD_SEED
-    word_length = 0
-    for i in range(count - 1):
-        if i > 0:
-            if symbols[i] == BOUNDARY:
-                # Shorter words, with their two boundaries, are one of the n-grams already.
-                if word_length > MAX_ORDER - 2:
-                    buckets[written] = np.uint32(word_hash * _SPREAD) >> shift
-                    written += 1
-                word_hash = _WORD_SEED
-                word_length = 0
-            else:
-                word_hash = np.uint32((word_hash ^ np.uint32(symbols[i])) * _FNV_PRIME)
-                word_length += 1
+    word = _WORD_SEED
+    length = 0
+    for i in range(count):
+        if i > 0 and symbols[i] != BOUNDARY:
+            word = np.uint32((word ^ np.uint32(symbols[i])) * _FNV_PRIME)
+            length += 1
+        elif i > 0:
+            # Shorter words, with their two boundaries, are one of the n-grams already.
+            if length > MAX_ORDER - 2:
+                buckets[written] = np.uint32(word * _SPREAD) >> shift
+                written += 1
+            word = _WORD_SEED
+            length = 0
+        if i == count - 1:
+            break
         value = np.uint32((_FNV_OFFSET ^ np.uint32(symbols[i])) * _FNV_PRIME)
         if symbols[i] != BOUNDARY:
             buckets[written] = np.uint32(value * _SPREAD) >> shift
@@ -183,9 +190,6 @@ def hash_features(symbols: Any, count: int, bits: int, buckets: Any) -> int:
             written += 1
             if symbols[k] == BOUNDARY:
                 break
-    if word_length > MAX_ORDER - 2:
-        buckets[written] = np.uint32(word_hash * _SPREAD) >> shift
-        written += 1
     return written
 
 

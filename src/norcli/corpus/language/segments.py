@@ -8,6 +8,7 @@ no sentence segmentation to keep; that is a stage of its own.
 from __future__ import annotations
 
 import re
+from itertools import pairwise
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -54,7 +55,7 @@ def find_segments(identifier: _Identifier, text: str) -> list[Segment]:
     likelihoods = np.log(
         np.array([list(piece.probabilities.values()) for piece in found]).clip(1e-12)
     )
-    at_line = [0 <= text.find("\n", a[1], b[0]) for a, b in zip(spans, spans[1:], strict=False)]
+    at_line = ["\n" in text[a[1] : b[0]] for a, b in pairwise(spans)]
     path = best_path(likelihoods, np.where(at_line, CHANGE_AT_LINE, CHANGE_IN_LINE))
     stretches: list[tuple[int, int]] = []
     for i, (start, end) in enumerate(spans):
