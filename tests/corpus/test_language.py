@@ -207,6 +207,10 @@ def test_a_batch_gives_what_single_texts_give(identifier: LanguageIdentifier) ->
     texts = [*SAMPLES.values(), "", "ja", SAMPLES["nob"] * 50]
     assert identifier.identify_batch(texts) == [identifier.identify(text) for text in texts]
     assert identifier.identify_batch([]) == []
+    names, scores = identifier.label_batch(texts)
+    assert list(zip(names, scores, strict=True)) == [
+        (answer.lang, answer.score) for answer in identifier.identify_batch(texts)
+    ]
 
 
 def test_lone_surrogates_do_no_harm(identifier: LanguageIdentifier) -> None:
