@@ -28,6 +28,7 @@ VERSION = 1
 HEADER_BYTES = 128
 SUFFIX = ".tokens"
 METADATA_FILE = "metadata.json"
+TOKENIZER_FOLDER = "tokenizer"
 DEFAULT_SHARD_TOKENS = 1 << 28
 _HEADER = struct.Struct("<8sIIIIQQii32s32s16x")
 _DTYPES: dict[int, np.dtype[Any]] = {2: np.dtype("<u2"), 4: np.dtype("<u4")}
@@ -328,6 +329,14 @@ class TokenShards:
                 path=root, hint="tokenize the documents again with this tokenizer",
             )  # fmt: skip
         return cls(root, metadata, shards)
+
+    @property
+    def tokenizer_directory(self) -> Path | None:
+        """The copy of the tokenizer kept with the tokens; None where there is none."""
+        for part in [self.path, *sorted(self.path.glob("*"))]:
+            if (part / TOKENIZER_FOLDER).is_dir():
+                return part / TOKENIZER_FOLDER
+        return None
 
     def __len__(self) -> int:
         return self.tokens

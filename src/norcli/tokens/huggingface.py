@@ -43,7 +43,7 @@ class Tokenizer(Protocol):
         """Return the text of ids; control pieces give nothing."""
         ...
 
-    def piece(self, id: int) -> str:  # noqa: A002 -- the field's word for it
+    def piece(self, token: int) -> str:
         """Return the piece of one id as the vocabulary spells it."""
         ...
 
@@ -88,9 +88,9 @@ class SentencePieceTokenizer:
         """Return the text of ids; control pieces give nothing."""
         return str(self.processor.decode([int(i) for i in ids]))
 
-    def piece(self, id: int) -> str:  # noqa: A002 -- the field's word for it
+    def piece(self, token: int) -> str:
         """Return the piece of one id as the vocabulary spells it."""
-        return str(self.processor.id_to_piece(int(id)))
+        return str(self.processor.id_to_piece(int(token)))
 
 
 class JsonTokenizer:
@@ -151,13 +151,13 @@ class JsonTokenizer:
         """Return the text of ids; special pieces give nothing."""
         return str(self.backend.decode([int(i) for i in ids], skip_special_tokens=True))
 
-    def piece(self, id: int) -> str:  # noqa: A002 -- the field's word for it
+    def piece(self, token: int) -> str:
         """Return the piece of one id as the vocabulary spells it."""
-        return str(self.backend.id_to_token(int(id)))
+        return str(self.backend.id_to_token(int(token)))
 
 
-def _present(id: int) -> int | None:  # noqa: A002
-    return int(id) if id >= 0 else None
+def _present(token: int) -> int | None:
+    return int(token) if token >= 0 else None
 
 
 def load_tokenizer(path: str | Path) -> Tokenizer:
