@@ -12,7 +12,7 @@ import io
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from norcli.errors import DataError
 from norcli.streams import BLOCK_BYTES
@@ -50,9 +50,58 @@ class _PeekedStream(io.RawIOBase):
         super().close()
 
 
-def peek_magic(stream: BinaryIO) -> tuple[bytes, BinaryIO]:
-    """Return the first four bytes and a stream that still begins with them."""
-    head = stream.read(4)
+class _ZstdStream(io.RawIOBase):
+    """Decompressed zstd that knows a frame that breaks off from one that ends.
+
+    zstandard's own reader ends quietly in both cases, and half a corpus would be lost unseen.
+    """
+
+    # Input is handed on in small slices: 2 KiB can unpack to 64 MiB, a whole block to gigabytes.
+    SLICE_BYTES = 1 << 11
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self._frame: Any = None
+        self._input = memoryview(b"")
+        self._output = memoryview(b"")
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        import zstandard
+
+        while not self._output:
+            if not self._input:
+                read = getattr(self._source, "read1", self._source.read)
+                self._input = memoryview(read(BLOCK_BYTES))
+                if not self._input:
+                    if self._frame is not None:
+                        raise zstandard.ZstdError("ends too early")
+                    return 0
+            if self._frame is None:
+                decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 31)
+                self._frame = decompressor.decompressobj()
+            piece, self._input = self._input[: self.SLICE_BYTES], self._input[self.SLICE_BYTES :]
+            self._output = memoryview(self._frame.decompress(piece))
+            if self._frame.eof:
+                rest = self._frame.unused_data
+                self._frame = None
+                if rest:
+                    self._input = memoryview(rest + bytes(self._input))
+        size = min(len(buffer), len(self._output))
+        buffer[:size] = self._output[:size]
+        self._output = self._output[size:]
+        return size
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()
+
+
+def peek_magic(stream: BinaryIO, size: int = 4) -> tuple[bytes, BinaryIO]:
+    """Return the first bytes and a stream that still begins with them."""
+    head = stream.read(size)
     return head, cast(BinaryIO, io.BufferedReader(_PeekedStream(head, stream), BLOCK_BYTES))
 
 
@@ -65,12 +114,7 @@ def decompressed(stream: BinaryIO) -> BinaryIO:
     if head.startswith(GZIP_MAGIC):
         return cast(BinaryIO, gzip.GzipFile(fileobj=stream, mode="rb"))
     if head == ZSTD_MAGIC:
-        import zstandard
-
-        reader = zstandard.ZstdDecompressor(max_window_size=1 << 31).stream_reader(
-            stream, read_across_frames=True, closefd=True
-        )
-        return cast(BinaryIO, reader)
+        return cast(BinaryIO, io.BufferedReader(_ZstdStream(stream), BLOCK_BYTES))
     return stream
 
 
@@ -87,8 +131,9 @@ def reading(name: str) -> Iterator[None]:
             f"gzip data {reason}", path=name, hint="test it with gzip -t, and fetch it again"
         ) from error
     except zstandard.ZstdError as error:
+        reason = "ends too early" if "too early" in str(error) else "is damaged"
         raise DataError(
-            "zstd data is damaged", path=name, hint="test it with zstd -t, and fetch it again"
+            f"zstd data {reason}", path=name, hint="test it with zstd -t, and fetch it again"
         ) from error
 
 

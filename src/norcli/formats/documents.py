@@ -91,7 +91,8 @@ def input_paths(options: RecordInputOptions) -> list[str]:
             raise DataError("is a directory, not a file", path=path, hint="name the files in it")
         if not os.path.exists(path):
             raise InputMissingError("no such file", path=path)
-    return paths or ["-"]
+    # An empty list of names is an empty input, not a reason to wait for standard input.
+    return paths if paths or options.files_from else ["-"]
 
 
 def input_bytes(paths: list[str]) -> int | None:
@@ -101,12 +102,17 @@ def input_bytes(paths: list[str]) -> int | None:
     return sum(os.path.getsize(path) for path in paths)
 
 
-def shard_parts(paths: list[str], shard: str | None) -> list[Part]:
+def shard_parts(paths: list[str], shard: str | None, cut_lines: bool = True) -> list[Part]:
     """Split the inputs into contiguous parts and return those of one shard.
 
     Plain line files are cut at line ends nearest to equal byte shares; compressed files, Parquet
     and pages belong whole to the shard in which they begin. The outputs of all shards, one after
     another, equal the unsharded output.
+
+    Args:
+        paths: The input files in order.
+        shard: ``I/N`` or None for everything.
+        cut_lines: False keeps files of lines whole, too.
 
     Raises:
         UsageError: A pipe cannot be sharded.
@@ -121,7 +127,7 @@ def shard_parts(paths: list[str], shard: str | None) -> list[Part]:
     low, high = index * total // count, (index + 1) * total // count
     parts, begin = [], 0
     for path, size in zip(paths, sizes, strict=True):
-        if path.endswith((".jsonl", ".ndjson", ".txt")):
+        if cut_lines and path.endswith((".jsonl", ".ndjson", ".txt")):
             start, stop = max(low - begin, 0), min(high - begin, size)
             if start < stop:
                 parts.append(Part(path, start, stop if stop < size else None))
@@ -140,10 +146,10 @@ def _format_of(path: str, input_format: str) -> str:
     return "text" if name.endswith(".txt") else "jsonl"
 
 
-def _part_lines(part: Part) -> Iterator[tuple[int, bytes]]:
+def _part_lines(part: Part, stream: BinaryIO | None = None) -> Iterator[tuple[int, bytes]]:
     """Yield the numbered lines that begin in a part; the line at its start may belong before."""
     name = STDIN_NAME if part.path == "-" else part.path
-    with open_input(part.path) as raw:
+    with stream if stream is not None else open_input(part.path) as raw:
         if part.start == 0 and part.stop is None:
             head, raw = peek_magic(raw)
             if head == PARQUET_MAGIC:
@@ -202,13 +208,21 @@ def parse_json_line(line: bytes, place: Place) -> dict[str, Any]:
 
 
 class BadRecords:
-    """The policy for records that cannot be used: stop at the first, or skip and count."""
+    """The policy for records that cannot be used: stop at the first, or skip and count.
+
+    Attributes:
+        count: Bad records so far.
+        damaged_files: Files whose rest was skipped, where a command does that.
+        raised: The error that the policy ended the run with.
+    """
 
     def __init__(self, options: RecordInputOptions, console: Console) -> None:
         self._stops = options.on_bad_record == "stop"
         self._most = options.max_bad
         self._console = console
         self.count = 0
+        self.damaged_files = 0
+        self.raised: DataError | None = None
 
     def handle(self, error: DataError) -> None:
         """Raise the error, or count and tell it.
@@ -219,14 +233,16 @@ class BadRecords:
         if self._stops:
             if error.hint is None:
                 error.hint = "give --on-bad-record skip to leave such records out"
+            self.raised = error
             raise error
         self.count += 1
         self._console.warn(f"{error}; skipped", kind="bad record")
         if self._most is not None and self.count > self._most:
-            raise DataError(
+            self.raised = DataError(
                 f"more than {self._most} bad records; the last: {error.message}",
                 path=error.path, line=error.line,
             )  # fmt: skip
+            raise self.raised
 
     def report(self) -> None:
         """Say at the end how many there were."""
@@ -248,7 +264,7 @@ def read_records(
     policy = bad if bad is not None else BadRecords(options, console)
     taken = 0
     for part in shard_parts(input_paths(options), options.shard):
-        for place, record in _read_part(part, options, policy):
+        for place, record in read_part(part, options, policy):
             yield place, record
             taken += 1
             if options.limit is not None and taken >= options.limit:
@@ -257,9 +273,20 @@ def read_records(
         policy.report()
 
 
-def _read_part(
-    part: Part, options: RecordInputOptions, bad: BadRecords
+def read_part(
+    part: Part, options: RecordInputOptions, bad: BadRecords, stream: BinaryIO | None = None
 ) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """Yield the records of one part of an input, each with its place.
+
+    Args:
+        part: What to read.
+        options: Format and text field.
+        bad: The policy for bad records.
+        stream: The part's bytes where the caller has opened it already (to look at its magic).
+
+    Raises:
+        DataError: As `read_records`.
+    """
     name = STDIN_NAME if part.path == "-" else part.path
     form = _format_of(part.path, options.input_format)
     if form == "parquet":
@@ -271,7 +298,7 @@ def _read_part(
             for row, record in read_parquet(stream, name):
                 yield Place(name, row), record
         return
-    for number, line in _part_lines(part):
+    for number, line in _part_lines(part, stream):
         if not line.strip():
             continue
         place = Place(name, number)
@@ -380,6 +407,11 @@ class RecordWriter:
         self.bytes += len(line)
         self._stream.write(line)
         if self._flushes:
+            self._stream.flush()
+
+    def flush(self) -> None:
+        """Hand on what was written so far; a no-op for Parquet, which is written in groups."""
+        if self._stream is not None:
             self._stream.flush()
 
     def __exit__(

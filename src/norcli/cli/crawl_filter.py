@@ -1,0 +1,87 @@
+"""`norcli crawl-filter` and `norcli crawl-filter sample`."""
+
+from __future__ import annotations
+
+from norcli.cli.command import Command, Outcome, write_plan
+from norcli.console import Console
+from norcli.corpus.options import CrawlFilterOptions, SampleOptions
+
+DESCRIPTION = """\
+Read web pages and documents, and write clean Norwegian and Sámi text as JSONL. Inputs may be WARC \
+(also WET), HTML, text, JSONL and Parquet, compressed with gzip or zstd, in any mix.
+
+Each document is extracted, normalized, its language identified, its quality measured, and personal \
+data masked. A document that breaks a rule is dropped; --rejects keeps it with the rule, the value \
+and the threshold. Thresholds differ between languages and are tuned with --rules.
+
+A page in several languages is dropped by min_main_language_share when less than 70 % of its \
+characters are in the languages kept; the field lang_segments says what it holds.
+
+The table of what each rule dropped is printed on standard error."""
+
+
+def run(options: CrawlFilterOptions, console: Console) -> Outcome:
+    """Filter, and tell what fell where."""
+    from norcli.corpus.crawl import filter_crawl, plan
+    from norcli.corpus.funnel import format_bytes
+
+    if options.dry_run:
+        outline = plan(options)
+        write_plan(outline, as_json=options.json)
+        return Outcome(outline)
+    funnel = filter_crawl(options, console)
+    if not funnel.read.documents:
+        console.warn("the input holds no documents")
+    elif funnel.dropped:
+        for line in funnel.table():
+            console.say(line)
+    return Outcome(
+        funnel.as_stats(),
+        f"{funnel.read.documents:,} in, {funnel.kept.documents:,} out ".replace(",", " ")
+        + f"({funnel.kept_share:.1%}), {format_bytes(funnel.kept.bytes)}, {funnel.seconds:.1f} s",
+    )
+
+
+def run_sample(options: SampleOptions, console: Console) -> Outcome:
+    """Show rejected documents."""
+    from norcli.corpus.rejected import show_rejected
+
+    if options.dry_run:
+        from norcli.formats.documents import input_bytes, input_paths
+
+        paths = input_paths(options)
+        outline = {"inputs": len(paths), "input_bytes": input_bytes(paths)}
+        write_plan(outline, as_json=options.json)
+        return Outcome(outline)
+    shown = show_rejected(options, console)
+    return Outcome({"shown": shown}, f"{shown} shown")
+
+
+COMMANDS: dict[str, Command] = {
+    "crawl-filter": Command(
+        options=CrawlFilterOptions,
+        run=run,
+        description=DESCRIPTION,
+        examples=(
+            ("Filter a crawl and keep what was dropped",
+             "norcli crawl-filter web.warc.gz --rejects dropped.jsonl.gz -o clean.jsonl.zst"),
+            ("Read a pipe, keep Nynorsk and Northern Sámi",
+             "zstdcat crawl.jsonl.zst | norcli crawl-filter --languages nn,se > clean.jsonl"),
+            ("Filter a folder of pages with four processes",
+             "find site -name '*.html' | norcli crawl-filter --files-from - -j 4 > clean.jsonl"),
+            ("Write the measures of every document and drop none",
+             "norcli crawl-filter --annotate crawl.jsonl.gz -o measured.parquet"),
+        ),
+    ),
+    "crawl-filter sample": Command(
+        options=SampleOptions,
+        run=run_sample,
+        description="Show documents that crawl-filter wrote to --rejects: the rule, what was "
+        "measured, the threshold, and the beginning of the text. Every n-th is taken, so that "
+        "the sample covers the whole file.",
+        examples=(
+            ("What does the stop-word rule throw away?",
+             "norcli crawl-filter sample --reason min_stop_words --limit 5 dropped.jsonl.gz"),
+        ),
+    ),
+}  # fmt: skip

@@ -1,0 +1,104 @@
+"""Options of `crawl-filter`, `crawl-filter sample` and `stats`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from norcli.options import (
+    INPUT,
+    GeneralOptions,
+    OutputOptions,
+    RecordInputOptions,
+    RecordOutputOptions,
+    option,
+)
+
+PROVENANCE = "Provenance"
+LANGUAGE = "Language"
+RULES = "Rules"
+CLEANING = "Cleaning"
+
+
+@dataclass(kw_only=True)
+class CrawlFilterOptions(RecordInputOptions, RecordOutputOptions, GeneralOptions):
+    """Options of `norcli crawl-filter`."""
+
+    input_format: str = option(
+        "auto", help="Format of the input; auto goes by suffix, then by the first bytes",
+        group=INPUT, choices=("auto", "jsonl", "parquet", "text", "html", "warc"),
+    )  # fmt: skip
+    on_bad_record: str = option(
+        "skip", help="What to do with a record that cannot be read", group=INPUT,
+        choices=("stop", "skip"),
+    )  # fmt: skip
+    on_damaged_file: str = option(
+        "stop", help="What to do with a file that breaks off; skip keeps what was read before",
+        group=INPUT, choices=("stop", "skip"),
+    )  # fmt: skip
+    rejects: str | None = option(
+        None, help="Write dropped records, each with the reason, to this file (.jsonl, .gz, .zst)",
+        group="Output", metavar="FILE", complete="file:.jsonl,.gz,.zst",
+    )  # fmt: skip
+    languages: list[str] = option(
+        default_factory=lambda: ["nob", "nno", "sme", "smj", "sma"],
+        help="Languages to keep, comma-separated; nb, nn, se and the like are understood",
+        group=LANGUAGE, metavar="CODES", default_text="nob,nno,sme,smj,sma",
+    )  # fmt: skip
+    min_lang_score: float | None = option(
+        None, help="Drop documents whose language is less certain than this", group=LANGUAGE,
+        minimum=0.0, maximum=1.0, default_text="per language, from the rules",
+    )  # fmt: skip
+    rules: str | None = option(
+        None, help="Override thresholds with this TOML file", group=RULES, metavar="FILE",
+        complete="file:.toml",
+    )  # fmt: skip
+    disable: list[str] = option(
+        default_factory=list, help="Switch a rule off; repeatable", group=RULES, metavar="RULE"
+    )
+    annotate: bool = option(
+        False, help="Write the measures (quality_...) and drop nothing", group=RULES
+    )
+    pii: str = option(
+        "mask", help="Personal data: count it, mask it, drop its documents, or leave it",
+        group=CLEANING, choices=("tag", "mask", "drop", "off"),
+    )  # fmt: skip
+    sentences: bool = option(
+        False, help='Add the sentences as a list, field "sentences"', group=CLEANING
+    )
+    source: str | None = option(
+        None, help="Set the field source of every record that has none", group=PROVENANCE
+    )
+    source_group: str | None = option(
+        None, help="Set the field source_group (the report's Table 2) where there is none",
+        group=PROVENANCE,
+    )  # fmt: skip
+    license: str | None = option(
+        None, help="Set the field license of every record that has none", group=PROVENANCE
+    )
+
+
+@dataclass(kw_only=True)
+class SampleOptions(RecordInputOptions, GeneralOptions):
+    """Options of `norcli crawl-filter sample`."""
+
+    reason: str | None = option(
+        None, help="Show only what this rule dropped", group="Sample", metavar="RULE"
+    )
+    limit: int | None = option(20, help="Show at most this many records", group=INPUT, minimum=1)
+    characters: int = option(
+        400, help="Show this many characters of each text", group="Sample", minimum=0
+    )
+
+
+@dataclass(kw_only=True)
+class StatsOptions(RecordInputOptions, OutputOptions, GeneralOptions):
+    """Options of `norcli stats`."""
+
+    tokenizer: str | None = option(
+        None, help="Count tokens with the tokenizer in this directory", group="Counts",
+        metavar="DIR", complete="dir",
+    )  # fmt: skip
+    sentences: bool = option(False, help="Count sentences as well", group="Counts")
+    format: str = option(
+        "text", help="Form of the report", group="Output", choices=("text", "markdown", "json")
+    )
