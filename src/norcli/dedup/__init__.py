@@ -1,0 +1,1 @@
+"""Deduplication: exact and near duplicates of documents, found, explained and dropped."""

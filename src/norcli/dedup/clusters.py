@@ -1,0 +1,59 @@
+"""Clusters of duplicates as a forest in one integer array (union-find).
+
+The root of a tree is its smallest document number. Used by the index while it joins; turned into
+labels once at the end.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+
+
+@_njit
+def find_root(parents: Any, document: int) -> int:
+    """Return the root of a document's tree, halving the path on the way."""
+    while parents[document] != document:
+        parents[document] = parents[parents[document]]
+        document = parents[document]
+    return document
+
+
+@_njit
+def join(parents: Any, first: int, second: int) -> None:
+    """Make one tree of two documents' trees."""
+    first, second = find_root(parents, first), find_root(parents, second)
+    if first < second:
+        parents[second] = first
+    else:
+        parents[first] = second
+
+
+@_njit
+def _all_roots(parents: Any, roots: Any) -> None:
+    for document in range(parents.size):
+        roots[document] = find_root(parents, document)
+
+
+def roots_of(parents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
+    """Return the root of every document."""
+    roots = np.empty_like(parents)
+    _all_roots(parents, roots)
+    return roots
+
+
+def members_by_cluster(labels: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
+    """Return the documents of each cluster of two or more, in the order of the input."""
+    if not len(labels):
+        return []
+    repeated = np.flatnonzero(np.bincount(labels)[labels] > 1)
+    order = repeated[np.argsort(labels[repeated], kind="stable")]
+    if not len(order):
+        return []
+    bounds = np.flatnonzero(np.diff(labels[order])) + 1
+    return np.split(order, bounds)

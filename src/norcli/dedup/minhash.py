@@ -1,0 +1,118 @@
+"""MinHash signatures: for every permutation, the smallest hash among a text's shingles.
+
+Second step of dedup (Broder 1997): two texts agree in a value with probability equal to the
+Jaccard similarity of their shingle sets. A permutation is x -> a * low(x) + high(x) mod 2^32 over
+the halves of the 64-bit shingle hash, one multiplication per value, with an odd a each. What is
+kept of a signature is 8 bits of each value, to verify candidates, and a 64-bit key per band, to
+find them; see `norcli.dedup.banding`.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+import numpy.typing as npt
+
+from norcli.dedup.shingles import mix
+
+_LARGEST = np.uint32(0xFFFFFFFF)
+_LOW_HALF = np.uint64(0xFFFFFFFF)
+_SHIFT = np.uint64(32)
+_BYTE = np.uint32(0xFF)
+_KEY_SEED = np.uint64(0x452821E638D01377)
+_KEY_PRIME = np.uint64(0x100000001B3)
+
+_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+
+
+def multipliers(num_perm: int, seed: int) -> npt.NDArray[np.uint32]:
+    """Return the odd multiplier of each permutation, by SplitMix64 from a seed.
+
+    Written out here because indexes on disk depend on it, and numpy's generators may change.
+    """
+    state, mask = seed & (1 << 64) - 1, (1 << 64) - 1
+    values = []
+    for _ in range(num_perm):
+        state = (state + 0x9E3779B97F4A7C15) & mask
+        value = state
+        value = ((value ^ value >> 30) * 0xBF58476D1CE4E5B9) & mask
+        value = ((value ^ value >> 27) * 0x94D049BB133111EB) & mask
+        values.append((value ^ value >> 31) >> 32 | 1)
+    return np.array(values, np.uint32)
+
+
+@_njit
+def minimum_hashes(shingles: Any, begin: int, end: int, factors: Any, signature: Any) -> None:
+    """Fill a signature (uint32) with the smallest permuted hash of shingles [begin, end)."""
+    signature[:] = _LARGEST
+    for index in range(begin, end):
+        low = np.uint32(shingles[index] & _LOW_HALF)
+        high = np.uint32(shingles[index] >> _SHIFT)
+        for lane in range(factors.size):
+            value = np.uint32(np.uint32(factors[lane] * low) + high)
+            signature[lane] = min(signature[lane], value)
+
+
+@_njit
+def sign_batch(shingles: Any, starts: Any, factors: Any, rows: int, lanes: Any, keys: Any) -> None:
+    """Sign the texts of a batch.
+
+    Args:
+        shingles: uint64, those of all texts.
+        starts: int64 [texts + 1], where each text's begin.
+        factors: uint32 [num_perm].
+        rows: Values per band.
+        lanes: uint8 [texts, num_perm], filled with the low byte of each value.
+        keys: uint64 [texts, bands], filled with the hash of each band's values.
+    """
+    signature = np.empty(factors.size, np.uint32)
+    for text in range(starts.size - 1):
+        minimum_hashes(shingles, starts[text], starts[text + 1], factors, signature)
+        for lane in range(factors.size):
+            lanes[text, lane] = np.uint8(signature[lane] & _BYTE)
+        for band in range(keys.shape[1]):
+            key = _KEY_SEED + np.uint64(band)
+            for row in range(band * rows, (band + 1) * rows):
+                key = mix((key ^ np.uint64(signature[row])) * _KEY_PRIME)
+            keys[text, band] = key
+
+
+@_njit
+def agreeing_lanes(lanes: Any, first: int, second: int) -> int:
+    """Return in how many 8-bit lanes two documents agree."""
+    count = 0
+    for lane in range(lanes.shape[1]):
+        count += lanes[first, lane] == lanes[second, lane]
+    return count
+
+
+@_njit
+def _agreements(lanes: Any, firsts: Any, seconds: Any, counts: Any) -> None:
+    for index in range(firsts.size):
+        counts[index] = agreeing_lanes(lanes, firsts[index], seconds[index])
+
+
+def jaccard_of_lanes(agreeing: Any, num_perm: int) -> Any:
+    """Return the Jaccard similarity that a number of agreeing 8-bit lanes stands for."""
+    share = agreeing / num_perm
+    return np.clip((share - 1 / 256) / (1 - 1 / 256), 0.0, 1.0)
+
+
+def estimate_jaccard(
+    lanes: npt.NDArray[np.uint8], firsts: npt.NDArray[np.int64], seconds: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float64]:
+    """Return the estimated similarity of pairs of documents, by their row numbers."""
+    counts = np.empty(firsts.size, np.int64)
+    _agreements(lanes, firsts, seconds, counts)
+    similarity: npt.NDArray[np.float64] = jaccard_of_lanes(counts, lanes.shape[1])
+    return similarity
+
+
+def warm_up() -> None:
+    """Compile the kernels, or load them from the cache."""
+    lanes, keys = np.empty((2, 16), np.uint8), np.empty((2, 4), np.uint64)
+    starts = np.array([0, 1, 2])
+    sign_batch(np.array([1, 2], np.uint64), starts, multipliers(16, 0), 4, lanes, keys)
+    estimate_jaccard(lanes, np.array([0]), np.array([1]))

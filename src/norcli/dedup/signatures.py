@@ -1,0 +1,143 @@
+"""The signatures of all documents, made a batch at a time, on several threads where asked.
+
+Between reading and the index. Texts are parsed by one thread; the kernels run without Python's
+lock, so further jobs sign batches meanwhile. Batches are taken back in the order they were
+given, hence the same bytes for any number of jobs.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TypeVar
+
+import numpy as np
+import numpy.typing as npt
+
+from norcli.dedup.banding import Banding
+from norcli.dedup.minhash import multipliers, sign_batch
+from norcli.dedup.shingles import shingle_texts
+
+BATCH_BYTES = 1 << 20
+BATCH_TEXTS = 1024
+
+Payload = TypeVar("Payload")
+
+
+@dataclass(slots=True)
+class Signatures:
+    """What is known of some documents: one row each.
+
+    Attributes:
+        text_hashes: uint64 [documents, 2], the hash of the folded text.
+        shingles: int64 [documents], how many n-grams the text has.
+        lanes: uint8 [documents, num_perm].
+        keys: uint64 [documents, bands].
+    """
+
+    text_hashes: npt.NDArray[np.uint64]
+    shingles: npt.NDArray[np.int64]
+    lanes: npt.NDArray[np.uint8]
+    keys: npt.NDArray[np.uint64]
+
+    def __len__(self) -> int:
+        return len(self.shingles)
+
+
+class Signer:
+    """Turn texts into signatures.
+
+    Args:
+        ngram: Words in a shingle.
+        banding: Bands and rows; None makes no MinHash, for exact matching.
+        seed: Of the permutations.
+    """
+
+    def __init__(self, ngram: int, banding: Banding | None, seed: int) -> None:
+        self.ngram = ngram
+        self.num_perm = banding.num_perm if banding else 0
+        self.bands = banding.bands if banding else 0
+        self.rows = banding.rows if banding else 0
+        self._factors = multipliers(self.num_perm, seed)
+
+    def sign(self, texts: list[bytes], scopes: npt.NDArray[np.uint64] | None) -> Signatures:
+        """Sign texts.
+
+        Args:
+            texts: Valid UTF-8.
+            scopes: uint64 [texts], mixed into hashes and keys so that only documents of one
+                scope can meet; None for one scope.
+        """
+        shingles, starts, hashes = shingle_texts(texts, self.ngram)
+        lanes = np.empty((len(texts), self.num_perm), np.uint8)
+        keys = np.empty((len(texts), self.bands), np.uint64)
+        if self.num_perm:
+            sign_batch(shingles, starts, self._factors, self.rows, lanes, keys)
+        if scopes is not None:
+            hashes ^= scopes[:, None]
+            keys ^= scopes[:, None]
+        return Signatures(hashes, np.diff(starts), lanes, keys)
+
+    def sign_all(
+        self,
+        batches: Iterable[tuple[list[bytes], npt.NDArray[np.uint64] | None, Payload]],
+        jobs: int,
+    ) -> Iterator[tuple[Signatures, Payload]]:
+        """Sign batches of (texts, scopes, payload), on `jobs` threads; results keep the order."""
+        if jobs <= 1:
+            for texts, scopes, payload in batches:
+                yield self.sign(texts, scopes), payload
+            return
+        pending: deque[tuple[Future[Signatures], Payload]] = deque()
+        with ThreadPoolExecutor(jobs) as pool:
+            for texts, scopes, payload in batches:
+                pending.append((pool.submit(self.sign, texts, scopes), payload))
+                if len(pending) > 2 * jobs:
+                    future, given = pending.popleft()
+                    yield future.result(), given
+            while pending:
+                future, given = pending.popleft()
+                yield future.result(), given
+
+
+class SignatureStore:
+    """Signatures of a whole run, in arrays that grow in place."""
+
+    def __init__(self, num_perm: int, bands: int) -> None:
+        self.size = 0
+        self._all = Signatures(
+            np.empty((0, 2), np.uint64), np.empty(0, np.int64),
+            np.empty((0, num_perm), np.uint8), np.empty((0, bands), np.uint64),
+        )  # fmt: skip
+
+    def append(self, batch: Signatures) -> None:
+        """Add the signatures of the next documents."""
+        stop = self.size + len(batch)
+        for name in ("text_hashes", "shingles", "lanes", "keys"):
+            array = getattr(self._all, name)
+            if stop > len(array):
+                # realloc moves pages instead of copying them: no second copy at the peak.
+                array.resize((max(stop, len(array) * 3 // 2, 4096), *array.shape[1:]),
+                             refcheck=False)  # fmt: skip
+            array[self.size : stop] = getattr(batch, name)
+        self.size = stop
+
+    def close(self) -> Signatures:
+        """Return the signatures of all documents."""
+        for name in ("text_hashes", "shingles", "lanes", "keys"):
+            array = getattr(self._all, name)
+            array.resize((self.size, *array.shape[1:]), refcheck=False)
+        return self._all
+
+
+def scope_hashes(values: list[str]) -> npt.NDArray[np.uint64]:
+    """Return a 64-bit hash of each document's scope (its language or source)."""
+    import hashlib
+
+    known = {
+        value: int.from_bytes(hashlib.blake2b(value.encode(), digest_size=8).digest(), "little")
+        for value in set(values)
+    }
+    return np.array([known[value] for value in values], np.uint64)

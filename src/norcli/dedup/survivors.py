@@ -1,0 +1,142 @@
+"""Which document of a cluster survives: first, longest, newest, best by a field, or by source.
+
+Every policy but `first` depends only on what the documents hold: ties go to the smallest id, then
+to the smallest content hash. `first` follows the order of the arguments.
+"""
+
+from __future__ import annotations
+
+import math
+from array import array
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from norcli.dedup.clusters import members_by_cluster
+from norcli.dedup.options import parse_policy
+
+
+def moment_of(value: object) -> float:
+    """Return a date as seconds since 1970, -inf when it is none.
+
+    Understands ISO 8601, also shortened to a month or a year, and a bare year as a number.
+    """
+    text = str(value).strip()
+    if text.isdigit() and len(text) == 4:
+        text += "-01-01"
+    elif len(text) == 7 and text[4:5] == "-":
+        text += "-01"
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        return -math.inf
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return moment.timestamp()
+
+
+class Policy:
+    """A survivor policy, and what it has noted of each document.
+
+    Args:
+        keep: ``first``, ``longest``, ``newest``, ``best:FIELD`` or ``source-order:A,B,C``.
+
+    Raises:
+        UsageError: There is no such policy.
+    """
+
+    def __init__(self, keep: str) -> None:
+        self.name, self.arguments = parse_policy(keep)
+        self._merits = array("d")
+
+    @property
+    def by_order(self) -> bool:
+        """Whether the order of the input decides."""
+        return self.name == "first"
+
+    def note(self, record: dict[str, Any], text: str) -> None:
+        """Note the next document."""
+        if not self.by_order:
+            self._merits.append(self._merit(record, text))
+
+    def _merit(self, record: dict[str, Any], text: str) -> float:
+        if self.name == "longest":
+            return float(len(text))
+        if self.name == "newest":
+            return moment_of(record.get("date"))
+        if self.name == "best":
+            value = record.get(self.arguments[0])
+            if isinstance(value, bool) or not isinstance(value, int | float):
+                return -math.inf
+            return -math.inf if math.isnan(value) else float(value)
+        source = str(record.get("source"))
+        ranks = {name: -float(rank) for rank, name in enumerate(self.arguments)}
+        return ranks.get(source, -math.inf)
+
+    def best(
+        self, members: npt.NDArray[np.int64], ids: IdStore, hashes: npt.NDArray[np.uint64]
+    ) -> int:
+        """Return the survivor among the members of a cluster, given in the order of the input."""
+        if self.by_order:
+            return int(members[0])
+
+        def rank(document: int) -> tuple[float, bytes, int, int]:
+            return (-self._merits[document], ids.raw(document), int(hashes[document, 0]),
+                    int(hashes[document, 1]))  # fmt: skip
+
+        return min((int(member) for member in members), key=rank)
+
+    def ranked(self, ids: IdStore, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
+        """Return all documents, the most worth keeping first."""
+        if self.by_order:
+            return np.arange(len(hashes), dtype=np.int64)
+        key = [
+            (-self._merits[index], ids.raw(index), int(hashes[index, 0]), int(hashes[index, 1]))
+            for index in range(len(hashes))
+        ]
+        return np.array(sorted(range(len(hashes)), key=key.__getitem__), np.int64)
+
+
+class IdStore:
+    """The ids of all documents, end to end in one buffer."""
+
+    def __init__(self) -> None:
+        self._bytes = bytearray()
+        self._ends = array("Q")
+
+    def append(self, document_id: str) -> None:
+        """Add the id of the next document."""
+        self._bytes += document_id.encode("utf-8", "surrogatepass")
+        self._ends.append(len(self._bytes))
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def raw(self, index: int) -> bytes:
+        """Return an id as UTF-8, whose order is that of its characters."""
+        begin = self._ends[index - 1] if index else 0
+        return bytes(self._bytes[begin : self._ends[index]])
+
+    def __getitem__(self, index: int) -> str:
+        return self.raw(index).decode("utf-8", "surrogatepass")
+
+
+def choose_survivors(
+    labels: npt.NDArray[np.int64], policy: Policy, ids: IdStore, hashes: npt.NDArray[np.uint64]
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Return each document's survivor (itself, if it stays) and the size of its cluster.
+
+    Args:
+        labels: int64 [documents], equal within a cluster.
+        policy: Which member survives.
+        ids: Of the documents, for ties.
+        hashes: uint64 [documents, 2], for ties between equal ids.
+    """
+    survivors = np.arange(len(labels), dtype=np.int64)
+    sizes = np.ones(len(labels), np.int64)
+    for members in members_by_cluster(labels):
+        survivors[members] = policy.best(members, ids, hashes)
+        sizes[members] = len(members)
+    return survivors, sizes

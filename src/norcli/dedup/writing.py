@@ -1,0 +1,129 @@
+"""What dedup writes: surviving records as they came, dropped ones with reason, marks, clusters.
+
+Last step of dedup. A surviving line of JSONL is written unparsed; fields are added only for
+--mark, --rejects, and where a record came without an id.
+"""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import Any, BinaryIO, NamedTuple
+
+import orjson
+
+from norcli.dedup.reading import Item
+from norcli.formats.compression import compressed
+from norcli.formats.documents import RecordWriter, text_id
+from norcli.options import RecordOutputOptions
+from norcli.streams import atomic_file, stdout_is_terminal
+
+
+class Verdict(NamedTuple):
+    """What was decided about one document.
+
+    Attributes:
+        cluster: Id of the cluster's survivor.
+        size: Documents in the cluster; None where it is not known yet (--online).
+        duplicate_of: Id of the survivor, None for survivors.
+        jaccard: Estimated similarity to the survivor, None for survivors.
+        method: ``exact`` or ``minhash``, None for survivors.
+    """
+
+    cluster: str
+    size: int | None = 1
+    duplicate_of: str | None = None
+    jaccard: float | None = None
+    method: str | None = None
+
+    @property
+    def role(self) -> str:
+        """``duplicate``, ``survivor``, or ``unique`` for the only one of its kind."""
+        if self.duplicate_of is not None:
+            return "duplicate"
+        return "unique" if self.size == 1 else "survivor"
+
+    def duplicate(self, jaccard: float, exact: bool) -> Verdict:
+        """Return the verdict on a duplicate of the cluster's survivor."""
+        return self._replace(
+            duplicate_of=self.cluster, jaccard=round(jaccard, 4),
+            method="exact" if exact else "minhash",
+        )  # fmt: skip
+
+    def marks(self) -> dict[str, Any]:
+        """Return the fields of --mark."""
+        sized = {} if self.size is None else {"dedup_size": self.size}
+        return {
+            "dedup_cluster": self.cluster, **sized, "dedup_role": self.role,
+            "dedup_of": self.duplicate_of, "dedup_jaccard": self.jaccard,
+            "dedup_method": self.method,
+        }  # fmt: skip
+
+    def reasons(self, threshold: float) -> dict[str, Any]:
+        """Return the fields of --rejects."""
+        return {
+            "dropped_by": self.method, "dropped_value": self.jaccard,
+            "dropped_threshold": 1.0 if self.method == "exact" else threshold,
+            "dedup_of": self.duplicate_of,
+        }  # fmt: skip
+
+
+class ItemWriter:
+    """Write items to a file or to standard output: raw lines as they are, records as JSON.
+
+    Args:
+        options: Where to and in which format.
+        text_key: Field written by the text format.
+    """
+
+    def __init__(self, options: RecordOutputOptions, text_key: str) -> None:
+        self._options = options
+        self._text_key = text_key
+        self._stack = ExitStack()
+        self._stream: BinaryIO | None = None
+        self._records: RecordWriter | None = None
+        self._flushes = False
+        self.bytes = 0
+
+    def __enter__(self) -> ItemWriter:
+        path, form = self._options.output, self._options.output_format
+        name = path.removesuffix(".gz").removesuffix(".zst")
+        if form not in ("auto", "jsonl") or (
+            form == "auto" and name.endswith((".parquet", ".txt"))
+        ):
+            writer = RecordWriter(self._options, self._text_key)
+            self._records = self._stack.enter_context(writer)
+            return self
+        raw = self._stack.enter_context(atomic_file(path, overwrite=self._options.overwrite))
+        self._stream = self._stack.enter_context(compressed(raw, path))
+        self._flushes = path == "-" and stdout_is_terminal()
+        return self
+
+    def write(self, item: Item) -> None:
+        """Write one line without its newline, or one record."""
+        if self._records is not None:
+            self._records.write(orjson.loads(item) if isinstance(item, bytes) else item)
+            return
+        assert self._stream is not None, "write outside the with block"
+        line = item if isinstance(item, bytes) else orjson.dumps(item)
+        self.bytes += len(line) + 1
+        self._stream.write(line)
+        self._stream.write(b"\n")
+        if self._flushes:
+            self._stream.flush()
+
+    def flush(self) -> None:
+        """Hand on what is written so far."""
+        if self._stream is not None:
+            self._stream.flush()
+
+    def __exit__(self, *failure: Any) -> bool | None:
+        return self._stack.__exit__(*failure)
+
+
+def parsed(item: Item, text_key: str) -> dict[str, Any]:
+    """Return an item as a record that has an id."""
+    record: dict[str, Any] = orjson.loads(item) if isinstance(item, bytes) else item
+    if record.get("id") is not None:
+        return record
+    identity = text_id(record[text_key])
+    return {"id": identity, **{key: value for key, value in record.items() if key != "id"}}
