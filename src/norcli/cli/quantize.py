@@ -1,0 +1,78 @@
+"""``norcli quantize``: a Hugging Face model into GGUF files; ``quantize inspect`` shows one."""
+
+from __future__ import annotations
+
+import json
+
+from norcli.cli.command import Command, Outcome, write_plan
+from norcli.console import Console
+from norcli.quantize.options import InspectOptions, QuantizeOptions
+from norcli.streams import write_text
+
+
+def run(options: QuantizeOptions, console: Console) -> Outcome:
+    """Convert, or print the plan."""
+    if options.dry_run:
+        from norcli.quantize.plan import lay_out, open_source
+        from norcli.quantize.report import conversion_plan
+        from norcli.streams import check_output
+
+        source = open_source(options, console)
+        layouts = lay_out(options, source)
+        for layout in layouts:
+            check_output(layout.path, options.overwrite)
+        plan = conversion_plan(source, layouts)
+        write_plan(plan, options.json)
+        return Outcome(plan)
+    from norcli.quantize.convert import quantize
+
+    report = quantize(options, console)
+    if options.check:
+        from norcli.quantize.parity import check_files
+
+        check_files(options, report, console)
+    if options.json and options.output != "-":
+        write_text(json.dumps(report.as_dict(), ensure_ascii=False) + "\n")
+    return Outcome(report.as_dict(), report.summary)
+
+
+def inspect(options: InspectOptions, console: Console) -> Outcome:
+    """Show the metadata and tensors of a file."""
+    from norcli.quantize.report import inspection, inspection_text
+
+    found = inspection(options.file)
+    if options.json:
+        write_text(json.dumps(found, ensure_ascii=False) + "\n")
+    else:
+        write_text(inspection_text(found))
+    return Outcome(found)
+
+
+COMMANDS: dict[str, Command] = {
+    "quantize": Command(
+        options=QuantizeOptions,
+        run=run,
+        description="Reads a Hugging Face directory (safetensors in one file or in shards; "
+        "float32, float16 or bfloat16) of GPT-2, Llama, Mistral or Mixtral and writes a GGUF file "
+        "that llama.cpp, Ollama and norcli chat read. One step, without an intermediate file and "
+        "without torch; the tensors are the same bytes that llama.cpp's own quantizer makes.\n\n"
+        "Memory stays small whatever the model's size. The output does not depend on --jobs. Where "
+        "the rows of a tensor do not fill the blocks of its type, a type with smaller blocks is "
+        "taken and named.",
+        examples=(
+            ("Four bits, for a laptop", "norcli quantize model -o model-Q4_K_M.gguf"),
+            ("Several types in one read of the weights",
+             "norcli quantize model --type Q4_K_M --type Q8_0 -o 'model-{type}.gguf'"),
+            ("Sizes and types, without writing", "norcli quantize model --type Q3_K_M --dry-run"),
+            ("What is in a file", "norcli quantize inspect model-Q4_K_M.gguf"),
+        ),
+    ),
+    "quantize inspect": Command(
+        options=InspectOptions,
+        run=inspect,
+        description="Prints the metadata and the tensor table of a GGUF file, its header only.",
+        examples=(
+            ("Types of the tensors as JSON", "norcli quantize inspect model.gguf --json"),
+        ),
+    ),
+}  # fmt: skip

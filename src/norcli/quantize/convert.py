@@ -1,0 +1,210 @@
+"""The conversion: weights streamed tile by tile from the checkpoint into the GGUF files.
+
+Each tile (some rows of one matrix) is read, turned into float32, checked and encoded once per
+wanted type, by as many threads as asked for; the main thread writes tiles in order. Memory is
+bounded by the tiles in flight, whatever the model's size, and the bytes do not depend on the
+number of threads. Nothing intermediate is written.
+"""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, BinaryIO
+
+import numpy as np
+import numpy.typing as npt
+
+from norcli.console import Console
+from norcli.errors import DataError
+from norcli.formats.gguf import GgmlType, padding_after
+from norcli.formats.tensors import Checkpoint, to_float32
+from norcli.quantize.kernels.encode import Bytes, Floats, encode
+from norcli.quantize.options import QuantizeOptions
+from norcli.quantize.plan import Layout, Source, lay_out, open_source
+from norcli.quantize.report import ConversionReport, FileReport, describe_file
+from norcli.quantize.tensor_names import PlannedTensor
+from norcli.streams import atomic_file, check_output, refuse_terminal
+
+# Four MB of float32: fits the cache of one core, and is large beside the cost of a hand-over.
+TILE_WEIGHTS = 1 << 20
+# Mapped pages are let go after this much, so that they never add up.
+RELEASE_BYTES = 64 << 20
+
+Stored = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class Tile:
+    """Some rows of one matrix of one tensor; `last` in its tensor or not."""
+
+    tensor: PlannedTensor
+    index: int
+    source: str | None
+    weights: int
+    load: Callable[[], Floats]
+    last: bool
+
+
+def quantize(options: QuantizeOptions, console: Console) -> ConversionReport:
+    """Convert a model directory into one GGUF file per type.
+
+    Raises:
+        InputMissingError: The directory or a shard is not there.
+        DataError: The model cannot be converted, or holds NaN or infinite weights.
+        CannotCreateError: An output exists, or its folder does not.
+    """
+    started = time.perf_counter()
+    source = open_source(options, console)
+    layouts = lay_out(options, source)
+    for layout in layouts:
+        if layout.path == "-":
+            refuse_terminal("a GGUF file")
+        check_output(layout.path, options.overwrite)
+    for layout in layouts:
+        for line in describe_file(source, layout).fallback_lines:
+            console.say(line)
+    with ExitStack() as stack:
+        streams = [
+            stack.enter_context(atomic_file(layout.path, overwrite=options.overwrite))
+            for layout in layouts
+        ]
+        _write(source, layouts, streams, options.jobs or 1, console)
+    files: list[FileReport] = [describe_file(source, layout) for layout in layouts]
+    return ConversionReport(
+        source.name, source.config.model_class, source.parameters, len(source.tensors), files,
+        time.perf_counter() - started,
+    )  # fmt: skip
+
+
+def _write(
+    source: Source, layouts: list[Layout], streams: list[BinaryIO], jobs: int, console: Console
+) -> None:
+    for layout, stream in zip(layouts, streams, strict=True):
+        stream.write(layout.header)
+    checkpoint, mapped = source.checkpoint, 0
+    total = source.parameters / 1e6
+    with console.progress("quantizing", total, "M weights") as progress:
+        for tile, encoded in _encode_tiles(source, layouts, jobs):
+            for stream, data in zip(streams, encoded, strict=True):
+                stream.write(data.data)
+            if tile.last:
+                for layout, stream in zip(layouts, streams, strict=True):
+                    stream.write(padding_after(layout.infos[tile.index].size_bytes))
+            mapped += 4 * tile.weights
+            if tile.source is not None and (tile.last or mapped >= RELEASE_BYTES):
+                checkpoint.release(tile.source)
+                mapped = 0
+            progress.advance(
+                tile.weights / 1e6, f"tensor {tile.index + 1} of {len(source.tensors)}"
+            )
+
+
+def _encode_tiles(
+    source: Source, layouts: list[Layout], jobs: int
+) -> Iterator[tuple[Tile, list[Bytes]]]:
+    """Yield the tiles in file order with their bytes for each file."""
+    tiles = _all_tiles(source)
+    if jobs == 1:
+        for tile in tiles:
+            yield tile, _encode_tile(tile, layouts, source.checkpoint)
+        return
+    waiting: deque[tuple[Tile, Future[list[Bytes]]]] = deque()
+    with ThreadPoolExecutor(jobs) as pool:
+        try:
+            for tile in tiles:
+                work = partial(_encode_tile, tile, layouts, source.checkpoint)
+                waiting.append((tile, pool.submit(work)))
+                if len(waiting) > 2 * jobs:
+                    done, future = waiting.popleft()
+                    yield done, future.result()
+            while waiting:
+                done, future = waiting.popleft()
+                yield done, future.result()
+        finally:
+            for _, future in waiting:
+                future.cancel()
+
+
+def _encode_tile(tile: Tile, layouts: list[Layout], checkpoint: Checkpoint) -> list[Bytes]:
+    values = tile.load()
+    path = None if tile.source is None else checkpoint.entries[tile.source].path
+    if not np.isfinite(values).all():
+        raise DataError(f'tensor "{tile.source}" holds NaN or infinite weights', path=path)
+    encoded: dict[GgmlType, Bytes] = {}
+    for layout in layouts:
+        kind = layout.choices[tile.index].kind
+        if kind not in encoded:
+            try:
+                encoded[kind] = encode(values, kind)
+            except DataError as error:
+                raise DataError(
+                    f'tensor "{tile.source}" holds {error.message}', path=path,
+                    hint="convert to BF16 or F32",
+                ) from error  # fmt: skip
+    return [encoded[layout.choices[tile.index].kind] for layout in layouts]
+
+
+def _all_tiles(source: Source) -> Iterator[Tile]:
+    for index, tensor in enumerate(source.tensors):
+        if tensor.values is not None:
+            flat = tensor.values.reshape(-1)
+            yield Tile(tensor, index, None, flat.size, partial(_computed, flat), True)
+            continue
+        yield from _tensor_tiles(source.checkpoint, tensor, index)
+
+
+def _computed(values: Floats) -> Floats:
+    return values
+
+
+def _tensor_tiles(checkpoint: Checkpoint, tensor: PlannedTensor, index: int) -> Iterator[Tile]:
+    matrices = list(_matrices(checkpoint, tensor))
+    for number, (name, matrix) in enumerate(matrices):
+        rows, columns = matrix.shape
+        order = rotary_order(rows, tensor.heads) if tensor.transform == "rotary" else None
+        step = max(1, TILE_WEIGHTS // columns)
+        for first in range(0, rows, step):
+            end = min(first + step, rows)
+            chosen: Any = slice(first, end) if order is None else order[first:end]
+            last = end == rows and number == len(matrices) - 1
+            load = partial(_load, matrix, chosen)
+            yield Tile(tensor, index, name, (end - first) * columns, load, last)
+
+
+def _load(matrix: Stored, chosen: Any) -> Floats:
+    return to_float32(matrix[chosen]).reshape(-1)
+
+
+def _matrices(checkpoint: Checkpoint, tensor: PlannedTensor) -> Iterator[tuple[str, Stored]]:
+    """Yield the stored matrices of a tensor as mapped views, rows as the file will have them."""
+    for name in tensor.sources:
+        stored = checkpoint.stored(name)
+        if tensor.transform == "transpose":
+            stored = stored.T
+        if stored.ndim == 1:
+            # The rows of a rotary bias are its single values.
+            shape = (-1, 1) if tensor.transform == "rotary" else (1, -1)
+            yield name, stored.reshape(shape)
+        elif stored.ndim == 2:
+            yield name, stored
+        else:
+            height = tensor.shape[-2]
+            for expert in stored:
+                yield name, expert[tensor.row_start : tensor.row_start + height]
+
+
+def rotary_order(rows: int, heads: int) -> npt.NDArray[np.int64]:
+    """Return which stored row each written row is: halves of each head become pairs.
+
+    Hugging Face stores the first components of all pairs of a head, then the second ones;
+    llama.cpp's graph turns neighbouring rows together.
+    """
+    half = rows // heads // 2
+    grid = np.arange(rows, dtype=np.int64).reshape(heads, 2, half)
+    return np.ascontiguousarray(grid.swapaxes(1, 2)).reshape(-1)

@@ -1,0 +1,82 @@
+"""From float32 weights to the bytes of any supported type: the door to the kernels.
+
+Each kernel module is imported when its type is first asked for, so that a run loads from numba's
+cache only what it uses.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable
+from functools import cache
+from typing import cast
+
+import numpy as np
+import numpy.typing as npt
+
+from norcli.errors import DataError
+from norcli.formats.gguf import BLOCKS, GgmlType
+
+Bytes = npt.NDArray[np.uint8]
+Floats = npt.NDArray[np.float32]
+Kernel = Callable[[Floats, Bytes], int]
+
+_KERNELS: dict[GgmlType, str] = {
+    GgmlType.Q4_0: "blocks_of_32.encode_q4_0",
+    GgmlType.Q4_1: "blocks_of_32.encode_q4_1",
+    GgmlType.Q5_0: "blocks_of_32.encode_q5_0",
+    GgmlType.Q5_1: "blocks_of_32.encode_q5_1",
+    GgmlType.Q8_0: "blocks_of_32.encode_q8_0",
+    GgmlType.IQ4_NL: "blocks_of_32.encode_iq4_nl",
+    GgmlType.Q3_K: "q3_k.encode_q3_k",
+    GgmlType.Q4_K: "q4_k.encode_q4_k",
+    GgmlType.Q5_K: "q4_k.encode_q5_k",
+    GgmlType.Q6_K: "q6_k.encode_q6_k",
+}
+ENCODED_TYPES = (GgmlType.F32, GgmlType.F16, GgmlType.BF16, *_KERNELS)
+
+
+@cache
+def _kernel(kind: GgmlType) -> Kernel:
+    module, _, function = _KERNELS[kind].partition(".")
+    loaded = importlib.import_module(f"norcli.quantize.kernels.{module}")
+    return cast(Kernel, getattr(loaded, function))
+
+
+def encode(values: Floats, kind: GgmlType) -> Bytes:
+    """Return the bytes of weights in a type.
+
+    Args:
+        values: float32 [n], contiguous and finite; n fills whole blocks.
+        kind: One of `ENCODED_TYPES`.
+
+    Raises:
+        DataError: A weight, or a block's scale, is too large for half precision.
+    """
+    if kind is GgmlType.F32:
+        return values.view(np.uint8)
+    if kind is GgmlType.F16:
+        return _to_half(values)
+    if kind is GgmlType.BF16:
+        return _to_bfloat16(values)
+    block, size = BLOCKS[kind]
+    out = np.empty(values.size // block * size, np.uint8)
+    if _kernel(kind)(values, out):
+        raise DataError(f"weights too large for {kind.name}, whose scales are half precision")
+    return out
+
+
+def _to_half(values: Floats) -> Bytes:
+    with np.errstate(over="ignore"):
+        halves = values.astype(np.float16)
+    if not np.isfinite(halves).all():
+        raise DataError("weights beyond 65504, too large for F16")
+    return halves.view(np.uint8)
+
+
+def _to_bfloat16(values: Floats) -> Bytes:
+    """Round to the upper 16 bits, ties to even."""
+    bits = values.view(np.uint32)
+    odd = (bits >> np.uint32(16)) & np.uint32(1)
+    rounded = (bits + (np.uint32(0x7FFF) + odd)) >> np.uint32(16)
+    return rounded.astype(np.uint16).view(np.uint8)

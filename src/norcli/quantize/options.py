@@ -1,0 +1,43 @@
+"""Options of ``norcli quantize`` and ``norcli quantize inspect``."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from norcli.options import INPUT, GeneralOptions, OutputOptions, option
+
+# In the order of size; the names are GGUF's.
+TYPE_NAMES = ("F32", "BF16", "F16", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_1", "Q5_0", "Q4_K_M",
+              "Q4_K_S", "Q4_1", "Q4_0", "Q3_K_L", "Q3_K_M", "Q3_K_S")  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class QuantizeOptions(OutputOptions, GeneralOptions):
+    """Options of ``norcli quantize``."""
+
+    model: str = option(
+        help="Hugging Face model directory with safetensors", group=INPUT, positional=True,
+        metavar="MODEL", complete="dir", in_config=False,
+    )  # fmt: skip
+    type: list[str] = option(
+        default_factory=lambda: ["Q4_K_M"], help="Type of the file; several give several files",
+        group="Quantization", choices=TYPE_NAMES, metavar="TYPE",
+    )  # fmt: skip
+    name: str | None = option(
+        None, help="Name of the model in the file", group="Quantization",
+        default_text="name of the directory",
+    )  # fmt: skip
+    check: bool = option(
+        False, help="Load each file in llama.cpp and compare its tokens with the tokenizer's",
+        group="Quantization",
+    )  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class InspectOptions(GeneralOptions):
+    """Options of ``norcli quantize inspect``."""
+
+    file: str = option(
+        help="GGUF file to show", group=INPUT, positional=True, metavar="FILE",
+        complete="file:.gguf", in_config=False,
+    )  # fmt: skip

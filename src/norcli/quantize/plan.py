@@ -1,0 +1,125 @@
+"""What a conversion will write: the source taken apart, and each file laid out to the byte.
+
+`open_source` reads headers and the tokenizer; `lay_out` decides each tensor's type and offset.
+Both are quick and touch no weights, so that --dry-run is this file alone; `convert` does the rest.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from norcli.console import Console
+from norcli.errors import UsageError
+from norcli.formats.gguf import TensorInfo, encode_header, place_tensors
+from norcli.formats.tensors import Checkpoint
+from norcli.quantize.metadata import model_metadata
+from norcli.quantize.model_config import ModelConfig, read_model_config
+from norcli.quantize.options import QuantizeOptions
+from norcli.quantize.tensor_names import PlannedTensor, plan_tensors
+from norcli.quantize.types import (
+    QUANTIZATIONS,
+    ModelShape,
+    Quantization,
+    TypeChoice,
+    choose_type,
+)
+from norcli.quantize.vocabulary import Vocabulary, read_vocabulary
+from norcli.streams import require_directory
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model directory ready to be converted."""
+
+    name: str
+    config: ModelConfig
+    checkpoint: Checkpoint
+    tensors: list[PlannedTensor]
+    vocabulary: Vocabulary
+
+    @property
+    def parameters(self) -> int:
+        """Number of weights in the tensors to write."""
+        return sum(tensor.rows * tensor.columns for tensor in self.tensors)
+
+
+@dataclass(frozen=True)
+class Layout:
+    """One file to write: where, the type and place of every tensor, and its header."""
+
+    path: str
+    quantization: Quantization
+    choices: list[TypeChoice]
+    infos: list[TensorInfo]
+    header: bytes
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of the whole file."""
+        last = self.infos[-1]
+        return len(self.header) + last.offset + -(-last.size_bytes // 32) * 32
+
+
+def open_source(options: QuantizeOptions, console: Console) -> Source:
+    """Read the headers, configuration and tokenizer of the model directory.
+
+    Raises:
+        InputMissingError: There is no such directory, or a shard is missing.
+        DataError: It is no model directory, or one that cannot be converted.
+    """
+    directory = require_directory(options.model, "a Hugging Face model directory")
+    config = read_model_config(directory)
+    checkpoint = Checkpoint(directory)
+    tensors = plan_tensors(config, checkpoint)
+    rows = next(t.rows for t in tensors if t.name == "token_embd.weight")
+    vocabulary = read_vocabulary(config, rows)
+    for warning in vocabulary.words.warnings:
+        console.warn(f"{directory / vocabulary.source}: {warning}")
+    window = config.sliding_window
+    if window is not None and window < config.max_position_embeddings:
+        console.warn(
+            f"the model attends to {window} tokens; llama.cpp will use the whole context of "
+            f"{config.max_position_embeddings}"
+        )
+    name = options.name or directory.resolve().name
+    return Source(name, config, checkpoint, tensors, vocabulary)
+
+
+def lay_out(options: QuantizeOptions, source: Source) -> list[Layout]:
+    """Decide what each file holds.
+
+    Raises:
+        UsageError: Several types are to go into one file.
+    """
+    names = list(dict.fromkeys(options.type))
+    if len(names) > 1 and "{type}" not in options.output:
+        raise UsageError(
+            f"{len(names)} types need {len(names)} files", hint="-o 'model-{type}.gguf'"
+        )
+    return [_lay_out_one(options, source, QUANTIZATIONS[name]) for name in names]
+
+
+def _lay_out_one(
+    options: QuantizeOptions, source: Source, quantization: Quantization
+) -> Layout:
+    config = source.config
+    grouped = config.num_attention_heads != config.num_key_value_heads
+    shape = ModelShape(
+        layers=config.num_hidden_layers,
+        experts=config.num_local_experts,
+        has_output=any(t.name == "output.weight" for t in source.tensors),
+        is_70b=config.num_hidden_layers == 80 and grouped and config.architecture == "llama",
+    )
+    choices = [choose_type(t.name, t.shape, quantization, shape) for t in source.tensors]
+    infos = place_tensors(
+        TensorInfo(tensor.name, tensor.shape, choice.kind)
+        for tensor, choice in zip(source.tensors, choices, strict=True)
+    )
+    metadata = model_metadata(
+        config, quantization, name=source.name, parameters=source.parameters,
+        vocab_size=len(source.vocabulary.words.tokens),
+    )  # fmt: skip
+    source.vocabulary.write(metadata)
+    path = options.output.replace("{type}", quantization.name)
+    return Layout(path, quantization, choices, infos, encode_header(metadata, infos))
+

@@ -1,0 +1,186 @@
+"""What a conversion did or would do: sizes, bits per weight, types, fallbacks; and inspection.
+
+Plain data for ``--json`` and ``--stats``, and the lines people read. Measures of quality
+(perplexity, divergence) are not made here yet.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from norcli.formats.gguf import BLOCKS, GgufFile, TextArray
+from norcli.quantize.plan import Layout, Source
+
+SHOWN_ITEMS = 4
+SHOWN_LETTERS = 60
+
+
+@dataclass(frozen=True)
+class FileReport:
+    """One GGUF file.
+
+    Attributes:
+        bits_per_weight: Of the tensors, without the header.
+        tensors: Number of tensors by type.
+        tensor_bytes: Bytes of tensors by type.
+        fallbacks: Number of tensors by ``wanted → got``.
+    """
+
+    path: str
+    type: str
+    bytes: int
+    bits_per_weight: float
+    tensors: dict[str, int]
+    tensor_bytes: dict[str, int]
+    fallbacks: dict[str, int]
+
+    @property
+    def fallback_lines(self) -> list[str]:
+        """Say which tensors did not get the type that the name promises, and why."""
+        lines = []
+        for change, count in self.fallbacks.items():
+            wanted = change.split(" ")[0]
+            block = next(size for kind, (size, _) in BLOCKS.items() if kind.name == wanted)
+            noun = "tensor" if count == 1 else "tensors"
+            lines.append(
+                f"{self.type}: {count} {noun} {change}: rows do not fill blocks of {block}"
+            )
+        return lines
+
+
+@dataclass(frozen=True)
+class ConversionReport:
+    """A finished conversion."""
+
+    name: str
+    model_class: str
+    parameters: int
+    tensors: int
+    files: list[FileReport]
+    seconds: float
+
+    @property
+    def summary(self) -> str:
+        """The line at the end of a run."""
+        made = "; ".join(
+            f"{file.type} {human_bytes(file.bytes)}, {file.bits_per_weight:.2f} bits per weight"
+            for file in self.files
+        )
+        return (
+            f"{self.tensors} tensors, {human_count(self.parameters)} weights in, "
+            f"{made} out, {self.seconds:.1f} s"
+        )
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain data."""
+        return asdict(self)
+
+
+def human_bytes(size: int) -> str:
+    """Return a size as ``4.57 GB``."""
+    for unit, scale in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= scale:
+            return f"{size / scale:.2f} {unit}"
+    return f"{size} bytes"
+
+
+def human_count(count: int) -> str:
+    """Return a number of weights as ``7.54 G``, ``1.03 M``."""
+    for unit, scale in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if count >= scale:
+            return f"{count / scale:.2f} {unit}"
+    return str(count)
+
+
+def describe_file(source: Source, layout: Layout) -> FileReport:
+    """Return what one file holds, from its layout."""
+    tensors: Counter[str] = Counter()
+    sizes: Counter[str] = Counter()
+    fallbacks: Counter[str] = Counter()
+    for choice, info in zip(layout.choices, layout.infos, strict=True):
+        tensors[choice.kind.name] += 1
+        sizes[choice.kind.name] += info.size_bytes
+        if choice.fell_back:
+            fallbacks[f"{choice.wanted.name} → {choice.kind.name}"] += 1
+    bits = 8 * sum(sizes.values()) / max(source.parameters, 1)
+    return FileReport(
+        layout.path, layout.quantization.name, layout.size_bytes, round(bits, 4),
+        dict(sorted(tensors.items())), dict(sorted(sizes.items())), dict(sorted(fallbacks.items())),
+    )  # fmt: skip
+
+
+def conversion_plan(source: Source, layouts: Sequence[Layout]) -> dict[str, Any]:
+    """Return what a run would do, for --dry-run."""
+    words = source.vocabulary.words
+    return {
+        "model": source.name,
+        "class": source.config.model_class,
+        "architecture": source.config.architecture,
+        "parameters": source.parameters,
+        "read_bytes": source.checkpoint.size_bytes,
+        "tokenizer": f"{words.model} from {source.vocabulary.source}, {len(words.tokens)} words",
+        "files": [asdict(describe_file(source, layout)) for layout in layouts],
+    }
+
+
+def inspection(path: str) -> dict[str, Any]:
+    """Return metadata and tensors of a GGUF file as plain data; long arrays by their head.
+
+    Raises:
+        InputMissingError: There is no such file.
+        DataError: It is no GGUF file, or damaged.
+    """
+    file = GgufFile(path)
+    weights = sum(tensor.elements for tensor in file.tensors)
+    size = sum(tensor.size_bytes for tensor in file.tensors)
+    return {
+        "path": path,
+        "version": file.version,
+        "bytes": len(file.data),
+        "parameters": weights,
+        "bits_per_weight": round(8 * size / max(weights, 1), 4),
+        "metadata": {key: _shown(value) for key, value in file.metadata.items()},
+        "tensors": [
+            {"name": t.name, "shape": list(t.shape), "type": t.kind.name, "bytes": t.size_bytes}
+            for t in file.tensors
+        ],
+    }
+
+
+def _shown(value: Any) -> Any:
+    if isinstance(value, (TextArray, tuple)):
+        return {"length": len(value), "first": list(value[:SHOWN_ITEMS])}
+    return value
+
+
+def inspection_text(found: dict[str, Any]) -> str:
+    """Return an inspection as lines for people."""
+    lines = [
+        f"{found['path']}: GGUF {found['version']}, {human_bytes(found['bytes'])}, "
+        f"{human_count(found['parameters'])} weights, {found['bits_per_weight']:.2f} bits each",
+        "",
+    ]
+    width = max((len(key) for key in found["metadata"]), default=0)
+    for key, value in found["metadata"].items():
+        lines.append(f"{key:<{width}}  {_one_line(value)}")
+    lines.append("")
+    width = max((len(tensor["name"]) for tensor in found["tensors"]), default=0)
+    for tensor in found["tensors"]:
+        shape = " × ".join(map(str, tensor["shape"]))
+        lines.append(f"{tensor['name']:<{width}}  {tensor['type']:<7} {shape}")
+    return "\n".join(lines) + "\n"
+
+
+def _one_line(value: Any) -> str:
+    """Show a value on one line; control characters escaped, so that no file drives a terminal."""
+    if isinstance(value, dict):
+        items = ", ".join(_one_line(item) for item in value["first"])
+        more = ", …" if value["length"] > len(value["first"]) else ""
+        return f"[{items}{more}] ({value['length']})"
+    if not isinstance(value, str):
+        return str(value).lower() if isinstance(value, bool) else str(value)
+    escaped = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in value)
+    return escaped if len(escaped) <= SHOWN_LETTERS else escaped[: SHOWN_LETTERS - 1] + "…"
