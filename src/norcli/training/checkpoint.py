@@ -88,7 +88,7 @@ def save_model_directory(
         extra: More files to write: name and text.
         weights: The state to save, where the model's own is spread over devices.
     """
-    model.save_pretrained(path, state_dict=weights, safe_serialization=True)
+    model.save_pretrained(path, state_dict=weights)
     copy_tokenizer(tokenizer_dir, path)
     for name, text in (extra or {}).items():
         (path / name).write_text(text, encoding="utf-8")
@@ -185,8 +185,7 @@ class RunDirectory:
             state = {"step": progress.step, "tokens": progress.tokens}
             write_json(temporary / STATE_FILE, state)
             write_json(temporary / MANIFEST_FILE, _checksums(temporary))
-            for file in temporary.iterdir():
-                sync_file(file)
+            _settle(temporary)
             shutil.rmtree(final, ignore_errors=True)
             os.rename(temporary, final)
         finally:
@@ -238,15 +237,28 @@ class RunDirectory:
         temporary.mkdir()
         try:
             write_model(temporary)
-            for file in sorted(temporary.iterdir()):
-                sync_file(file)
-                target = self.path / file.name
+            _settle(temporary)
+            for entry in sorted(temporary.iterdir()):
+                target = self.path / entry.name
                 if target.is_dir():
                     shutil.rmtree(target)
-                os.replace(file, target)
+                os.replace(entry, target)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         write_json(self.path / COMPLETE_FILE, report)
+
+
+def _settle(folder: Path) -> None:
+    """Sync the files of a folder, and give them the mode that other new files get.
+
+    safetensors makes its files readable to their owner only, which colleagues on a cluster and
+    web servers stumble over.
+    """
+    mode = 0o666 & folder.stat().st_mode
+    for file in folder.rglob("*"):
+        if file.is_file():
+            file.chmod(mode)
+            sync_file(file)
 
 
 def load_optimizer_state(checkpoint: Path) -> dict[str, Tensor]:

@@ -287,7 +287,7 @@ def shard_model(loss: LanguageModelLoss, precision: str) -> None:
 def transformer_layers(causal: Any) -> list[nn.Module]:
     """Return the blocks of a transformers model: its longest module list."""
     lists = [module for module in causal.modules() if isinstance(module, nn.ModuleList)]
-    return list(max(lists, key=lambda blocks: len(blocks)))
+    return list(max(lists, key=lambda blocks: len(list(blocks))))
 
 
 def build_engine(

@@ -114,6 +114,22 @@ class TrainingResult:
     tokens_per_second: float
     curve: list[tuple[int, float]] = field(default_factory=list)
 
+    def summary(self) -> str:
+        """Return the result as one line."""
+        parts = [f"{self.steps} steps", f"{_spaced(self.tokens)} tokens", f"loss {self.loss:.3f}"]
+        if self.eval_loss is not None:
+            parts.append(f"held-out loss {self.eval_loss:.3f}")
+        parts += [f"{_spaced(self.tokens_per_second)} tokens/s", f"{self.seconds:.1f} s"]
+        return ", ".join(parts)
+
+    def stats(self) -> dict[str, Any]:
+        """Return the result for ``--stats``."""
+        return {
+            "steps": self.steps, "tokens": self.tokens, "loss": self.loss,
+            "eval_loss": self.eval_loss, "seconds": round(self.seconds, 3),
+            "tokens_per_second": round(self.tokens_per_second, 1), "curve": self.curve,
+        }  # fmt: skip
+
 
 def train(run: TrainingRun, console: Console) -> TrainingResult:
     """Train to the end, or until asked to stop.
@@ -324,3 +340,7 @@ class _Training:
         wait_for_all()
         self.save_seconds = time.monotonic() - began
         self.console.info(f"saved step {self.progress.step} in {self.save_seconds:.1f} s")
+
+
+def _spaced(number: float) -> str:
+    return f"{number:,.0f}".replace(",", " ")

@@ -119,7 +119,7 @@ class TrainingOptions:
     )  # fmt: skip
     save_every: int | None = option(
         None, help="Steps between checkpoints", group=CHECKPOINTS, minimum=1,
-        default_text="a tenth of the run, at most 1000",
+        default_text="a tenth of the run, from 50 to 1000",
     )  # fmt: skip
     keep_checkpoints: int | None = option(
         None, help="Keep this many of the newest checkpoints", group=CHECKPOINTS, minimum=0,

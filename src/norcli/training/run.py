@@ -76,6 +76,7 @@ class Task:
     identity: dict[str, Any]
     facts: dict[str, Any] = field(default_factory=dict)
     finish: Callable[[Path], None] | None = None
+    write_weights: Callable[[Any, Path, dict[str, Tensor]], None] | None = None
     read_weights: Callable[[Path], dict[str, Tensor]] = load_weights
     write_model: Callable[[Any, Path, dict[str, Tensor]], None] | None = None
 
@@ -175,13 +176,16 @@ def _packed(task: Task, parts: RowParts, settings: TrainingSettings) -> PackedRo
 
 
 def _write(task: Task, model: Any, path: Path, weights: dict[str, Tensor]) -> None:
+    if task.write_weights is not None:
+        task.write_weights(model, path, weights)
+        return
     save_model_directory(model, task.tokenizer_dir, path, weights=weights)
     if task.finish is not None:
         task.finish(path)
 
 
 def _cadence(options: Any, max_steps: int) -> Cadence:
-    save_every = options.save_every or min(max(max_steps // 10, 1), 1000)
+    save_every = options.save_every or min(max(max_steps // 10, 50), 1000)
     return Cadence(
         log_every=options.log_every, save_every=save_every, eval_every=options.eval_every,
         keep_checkpoints=options.keep_checkpoints,
