@@ -125,6 +125,8 @@ def _configure(console: Console, options: GeneralOptions) -> None:
         options.jobs = int(jobs) if jobs.isdigit() and int(jobs) > 0 else 1
     for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
         os.environ.setdefault(variable, str(options.jobs))
+    # Threads that wait must sleep, not spin: on a shared node spinning costs many times its worth.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
 
