@@ -32,27 +32,40 @@ class BoilerplateLines:
 
     def matches(self, line: str) -> bool:
         """Whether a line is boilerplate."""
-        if len(line) > self._cookie_length:
-            return False
         lower = line.lower()
-        if len(lower) <= self._longest and lower.strip(_EDGES) in self._lines:
+        return self._is_known(lower) or self._is_cookie_banner(lower)
+
+    def _is_known(self, lower: str) -> bool:
+        if len(lower) > self._prefix_length:
+            return False
+        begin = lower.lstrip(_EDGES)
+        if len(begin) <= self._longest and begin.rstrip(_EDGES) in self._lines:
             return True
-        if len(lower) <= self._prefix_length:
-            begin = lower.lstrip(_EDGES)
-            if begin[:2] in self._starts and begin.startswith(self._prefixes):
-                return True
-        return any(thing in lower for thing in self._things) and any(
-            act in lower for act in self._acts
+        return begin[:2] in self._starts and begin.startswith(self._prefixes)
+
+    def _is_cookie_banner(self, lower: str) -> bool:
+        return (
+            len(lower) <= self._cookie_length
+            and any(thing in lower for thing in self._things)
+            and any(act in lower for act in self._acts)
         )
 
     def remove(self, text: str) -> tuple[str, int]:
         """Return the text without such lines, and how many there were."""
-        lines = text.split("\n")
-        kept = [line for line in lines if not line or not self.matches(line)]
-        removed = len(lines) - len(kept)
-        if not removed:
+        lower = text.lower()
+        lower_lines = lower.split("\n")
+        is_known, longest = self._is_known, self._prefix_length
+        found = {
+            number
+            for number, line in enumerate(lower_lines)
+            if line and len(line) <= longest and is_known(line)
+        }
+        if any(thing in lower for thing in self._things):
+            found |= {k for k, line in enumerate(lower_lines) if self._is_cookie_banner(line)}
+        if not found:
             return text, 0
-        joined = "\n".join(kept)
+        lines = text.split("\n")
+        joined = "\n".join(line for number, line in enumerate(lines) if number not in found)
         while "\n\n\n" in joined:
             joined = joined.replace("\n\n\n", "\n\n")
-        return joined.strip("\n"), removed
+        return joined.strip("\n"), len(found)

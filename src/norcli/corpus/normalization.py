@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -78,12 +79,16 @@ def _tidy(text: str) -> str:
     return _BLANK_LINES.sub("\n\n", text).strip("\n ")
 
 
-def normalize_batch(texts: list[str]) -> tuple[list[str], npt.NDArray[np.uint8]]:
-    """Normalize many texts, each as `normalize_text` does, and say what is left to look for.
+class NormalizedBatch(NamedTuple):
+    """Normalized texts, and the `scan` flags and UTF-8 bytes each had before."""
 
-    Returns:
-        The texts, and the `scan` flags each had before.
-    """
+    texts: list[str]
+    flags: list[int]
+    sizes: list[int]
+
+
+def normalize_batch(texts: list[str]) -> NormalizedBatch:
+    """Normalize many texts, each as `normalize_text` does."""
     buffer, offsets = pack(texts)
     flags = scan.scan(buffer, offsets)
     thorough = flags & (scan.CHARACTERS | scan.COMPOSITION | scan.MOJIBAKE) != 0
@@ -99,4 +104,4 @@ def normalize_batch(texts: list[str]) -> tuple[list[str], npt.NDArray[np.uint8]]
         for i, end in zip(chosen.tolist(), ends.tolist(), strict=True):
             texts[i] = data[start:end].decode("utf-8")
             start = end
-    return texts, flags
+    return NormalizedBatch(texts, flags.tolist(), np.diff(offsets).tolist())

@@ -48,6 +48,10 @@ class CrawlFilterOptions(RecordInputOptions, RecordOutputOptions, GeneralOptions
         None, help="Drop documents whose language is less certain than this", group=LANGUAGE,
         minimum=0.0, maximum=1.0, default_text="per language, from the rules",
     )  # fmt: skip
+    mixed: str = option(
+        "drop", help="Pages mostly in other languages: drop them, or trim them to the languages kept",
+        group=LANGUAGE, choices=("drop", "trim"),
+    )  # fmt: skip
     rules: str | None = option(
         None, help="Override thresholds with this TOML file", group=RULES, metavar="FILE",
         complete="file:.toml",

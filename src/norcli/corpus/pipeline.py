@@ -136,15 +136,14 @@ class FilterPipeline:
                 work.violation = Violation("no_main_text", 0, "")
         else:
             work.text = raw.text or ""
-        work.bytes_in = len(work.text.encode("utf-8", "replace"))
         if work.text and raw.fields.get("id") is None:
             raw.fields["id"] = text_id(work.text)
         return work
 
     def _normalize(self, works: Sequence[_Work]) -> None:
-        texts, flags = normalize_batch([work.text for work in works])
-        for work, text, flag in zip(works, texts, flags.tolist(), strict=True):
-            work.text, work.flags = text, flag
+        batch = normalize_batch([work.text for work in works])
+        for work, text, flags, size in zip(works, *batch, strict=True):
+            work.text, work.flags, work.bytes_in = text, flags, size
             if self._boilerplate is not None and text:
                 work.text, work.removed_lines = self._boilerplate.remove(text)
             if not work.text and work.violation is None and "empty_text" not in self._disabled:
@@ -157,9 +156,15 @@ class FilterPipeline:
         for work, language in zip(works, languages, strict=True):
             work.language = language
             work.violation = self._check_language(language)
+            if (
+                work.violation is not None
+                and work.violation.rule == "min_main_language_share"
+                and self._options.mixed == "trim"
+            ):
+                work.text, work.violation = language.kept_text or "", None
 
     def _check_language(self, language: DocumentLanguage) -> Violation | None:
-        lang, score, share, _ = language
+        lang, score, share = language.lang, language.score, language.kept_share
         if share < FOREIGN_SHARE and lang not in self._judge.kept:
             if "language" in self._disabled:
                 return None

@@ -10,7 +10,7 @@ from __future__ import annotations
 import ipaddress
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 from norcli.corpus.scan import MARKERS
@@ -39,6 +39,8 @@ _PHONE_CUE = re.compile(
     r"tlf|telefon|telefovdna|mobil|phone|ring|sms|faks|fax|kontakt|nummer|tel\b", re.IGNORECASE
 )
 _CUE_REACH = 40
+# Every number of a kind below has eight digits or more, in groups parted by one space or stop.
+_DIGIT_RUN = re.compile(r"\d(?:[ .]?\d){7}")
 
 
 class PersonalDatum(NamedTuple):
@@ -91,9 +93,9 @@ def find_personal_data(text: str, flags: int = MARKERS) -> list[PersonalDatum]:
     if not flags & MARKERS:
         return []
     found: list[PersonalDatum] = []
-    finders = (_emails, _addresses, _national_ids, _accounts, _organizations, _phones)
-    for kind, finder in zip(KINDS, finders, strict=True):
-        for start, end in finder(text):
+    kinds = KINDS if _DIGIT_RUN.search(text) else KINDS[:2]
+    for kind in kinds:
+        for start, end in _FINDERS[kind](text):
             if all(end <= other.start or start >= other.end for other in found):
                 found.append(PersonalDatum(kind, start, end))
     return sorted(found, key=lambda datum: datum.start)
@@ -105,7 +107,7 @@ def _emails(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _addresses(text: str) -> Iterator[tuple[int, int]]:
-    patterns = [_IPV4]
+    patterns = [_IPV4] if text.count(".") >= 3 else []
     if text.count(":") >= 3:
         patterns.append(_IPV6)
     for pattern in patterns:
@@ -153,6 +155,12 @@ def _phones(text: str) -> Iterator[tuple[int, int]]:
 def _has_cue(cue: re.Pattern[str], text: str, start: int) -> bool:
     before = text[max(0, start - _CUE_REACH) : start]
     return cue.search(before.rpartition("\n")[2]) is not None
+
+
+_FINDERS: dict[str, Callable[[str], Iterator[tuple[int, int]]]] = {
+    "email": _emails, "ip": _addresses, "national_id": _national_ids, "account": _accounts,
+    "organization": _organizations, "phone": _phones,
+}  # fmt: skip
 
 
 def mask(text: str, found: list[PersonalDatum]) -> str:

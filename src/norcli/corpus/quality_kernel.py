@@ -107,7 +107,7 @@ def read_words(buffer: Any, start: int, end: int, hashes: Any, lengths: Any, cou
     """
     counts[:] = 0
     words = 0
-    value, length, has_letter, in_token, dots = _OFFSET, 0, False, False, 0
+    value, length, has_letter, in_token, dots, signs = _OFFSET, 0, False, False, 0, 0
     i = start
     while i <= end:
         code = 32
@@ -124,7 +124,9 @@ def read_words(buffer: Any, start: int, end: int, hashes: Any, lengths: Any, cou
                     hashes[words] = value
                     lengths[words] = length
                     counts[7] += length
+                    counts[3] += signs  # a lone "##" is a Markdown heading, "#tag" is a symbol
                     words += 1
+                signs = 0
                 value, length, has_letter, in_token = _OFFSET, 0, False, False
             dots = 0
             continue
@@ -140,7 +142,9 @@ def read_words(buffer: Any, start: int, end: int, hashes: Any, lengths: Any, cou
                 has_letter = True
             continue
         dots = dots + 1 if code == 46 else 0
-        if dots == 3 or code == 0x2026 or code == 35:
+        if code == 35:
+            signs += 1
+        elif dots == 3 or code == 0x2026:
             counts[3] += 1
         elif code == 0xFFFD:
             counts[4] += 1

@@ -22,7 +22,7 @@ COMPOSITION = 4
 MOJIBAKE = 8
 """UTF-8 that was read as Latin-1 or Windows-1252 and written as UTF-8 again."""
 MARKERS = 16
-"""An @, or a run of seven digits but for single separators: personal data is possible."""
+"""An @, a run of eight digits but for single separators, or what may be an IP address."""
 
 _njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
@@ -62,7 +62,7 @@ def scan_texts(buffer: Any, offsets: Any, flags: Any) -> None:
         found = 0
         last = _NEWLINE  # so that white space at the start counts as doubled
         newlines = 2
-        digits = 0
+        digits = dots = colons = 0
         i = offsets[t]
         while i < end:
             byte = np.int64(buffer[i])
@@ -72,7 +72,7 @@ def scan_texts(buffer: Any, offsets: Any, flags: Any) -> None:
                     found |= 2
                 newlines += 1
                 last = byte
-                digits = 0
+                digits = dots = colons = 0
                 continue
             if byte == _SPACE:
                 if last == _SPACE or last == _NEWLINE:
@@ -80,17 +80,22 @@ def scan_texts(buffer: Any, offsets: Any, flags: Any) -> None:
                     digits = 0
                 last = byte
                 newlines = 0
+                dots = colons = 0
                 continue
             newlines = 0
-            last = byte
+            previous, last = last, byte
             if byte < 0x80:
                 if 48 <= byte <= 57:
                     digits += 1
-                    if digits >= 7:
+                    if digits >= 8 or dots >= 3:
                         found |= 16
-                elif byte != 46 and byte != 45:  # full stop and hyphen part groups of digits
-                    digits = 0
-                    if byte == 64 or byte == 58:  # the colon is for IPv6
+                elif byte == 46:  # a full stop parts groups of digits, and those of an address
+                    dots = dots + 1 if 48 <= previous <= 57 else 0
+                    digits = digits if dots else 0
+                else:
+                    digits = dots = 0
+                    colons += byte == 58
+                    if byte == 64 or colons >= 3:
                         found |= 16
                 if byte < 32:
                     found |= 2 if byte == 9 else 3
@@ -103,8 +108,9 @@ def scan_texts(buffer: Any, offsets: Any, flags: Any) -> None:
                 i += 1
                 if code == 0xA0 or code == 0x85:
                     found |= 3
+                    dots = 0
                 else:
-                    digits = 0
+                    digits = dots = 0
                 # A with tilde or circumflex: what C3 and C2 look like when read as Latin-1.
                 if code == 0xC3 or code == 0xC2:
                     found |= 8
@@ -121,6 +127,10 @@ def scan_texts(buffer: Any, offsets: Any, flags: Any) -> None:
             else:
                 code = 0x10000
                 i += 3
+            if byte >= 0xE0:
+                # Narrow spaces part groups of digits as plain ones do.
+                digits = digits if 0x2000 <= code <= 0x202F else 0
+                dots = 0
             wide = _wide_flags(code)
             found |= wide | 2 if wide & 1 else wide
         if last == _SPACE or last == _NEWLINE:
