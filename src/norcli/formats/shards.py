@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
-from norcli.errors import DataError, UsageError
+from norcli.errors import DataError
 from norcli.streams import require_directory
 
 MAGIC = b"NORTOKEN"

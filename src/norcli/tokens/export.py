@@ -95,10 +95,10 @@ def _merges(
         before = len(ranked)
         for cut in range(1, len(piece)):
             left, right = vocab.get(piece[:cut]), vocab.get(piece[cut:])
-            if left is not None and right is not None and _is_normal(processor, left):
-                if _is_normal(processor, right):
-                    pair = (piece[:cut], piece[cut:])
-                    ranked.append((-score, left, right, pair))
+            if left is None or right is None:
+                continue
+            if _is_normal(processor, left) and _is_normal(processor, right):
+                ranked.append((-score, left, right, (piece[:cut], piece[cut:])))
         if len(ranked) > before and scores.setdefault(score, piece) != piece:
             raise DataError(
                 f'pieces "{scores[score]}" and "{piece}" have one score: no merges can express it',

@@ -73,13 +73,12 @@ def passages(text: str) -> Iterator[str]:
         start = 0
         while start < len(line):
             stop = start + PASSAGE_CHARACTERS
-            if stop < len(line):
-                space = line.rfind(" ", start + 1, stop)
-                stop = space if space > start else stop
-            passage = line[start:stop]
+            space = line.rfind(" ", start + 1, stop) if stop < len(line) else -1
+            passage = line[start : space if space > 0 else stop]
             if not passage.isspace():
                 yield passage
-            start = stop
+            # The space of the cut comes back as the sign at the beginning of the next passage.
+            start = space + 1 if space > 0 else stop
 
 
 class _Kept(NamedTuple):

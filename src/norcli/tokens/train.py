@@ -24,18 +24,25 @@ from norcli.tokens.measure import TokenizerFit, measure
 from norcli.tokens.options import TokenizeTrainOptions
 from norcli.tokens.sample import Sample, draw_sample, language_of, parse_mix
 
-NORDIC_LETTERS = "æøåäöüßðþéèêàâóòôíáïáčđŋšŧžǩǥǧǯʒëñçúýìùÆØÅÄÖÜÐÞÉÈÊÀÂÓÒÔÍÁÏČĐŊŠŦŽǨǤǦǮƷËÑÇÚÝÌÙ"
-TYPOGRAPHY = "«»–—…“”„‘’•§°½€£×"
+NORDIC_LETTERS = "æøåäöüßáčđŋšŧžéèêòôóàñÆØÅÄÖÜÁČĐŊŠŦŽÉ«»–"
+# Icelandic, Skolt Sámi and further marks: worth a piece each only in a vocabulary of some size.
+FURTHER_CHARACTERS = "ðþíïóúýëçìùǩǥǧǯʒƷÐÞÍÏÓÚÝËÇǨǤǦǮÈÊÒÔÀÑ—…“”„‘’•§°½€£×"
+_FURTHER_FROM_VOCAB_SIZE = 16_000
 CHECK_TEXTS = 2000
 MEASURE_BYTES_PER_LANGUAGE = 1_000_000
 _TOO_LARGE = re.compile(r"value <= (\d+)")
 _TOO_SMALL = re.compile(r"\d+ vs (\d+)")
 
 
-def default_required_chars() -> str:
-    """Return printable ASCII, the letters of the Nordic and Sámi languages and German, marks."""
-    ascii_text = string.ascii_letters + string.digits + string.punctuation
-    return "".join(dict.fromkeys(ascii_text + NORDIC_LETTERS + TYPOGRAPHY))
+def default_required_chars(vocab_size: int) -> str:
+    """Return the characters that get a piece even where a sample lacks them.
+
+    Without a piece of its own a letter is two bytes in every word it stands in.
+    """
+    characters = string.ascii_letters + string.digits + NORDIC_LETTERS
+    if vocab_size >= _FURTHER_FROM_VOCAB_SIZE:
+        characters += string.punctuation + FURTHER_CHARACTERS
+    return "".join(dict.fromkeys(characters))
 
 
 @dataclass(frozen=True)
@@ -153,6 +160,8 @@ def train_model(lines: Iterator[str], options: TokenizeTrainOptions) -> bytes:
     import sentencepiece
 
     required = options.required_chars
+    if required is None:
+        required = default_required_chars(options.vocab_size)
     model = io.BytesIO()
     try:
         sentencepiece.SentencePieceTrainer.train(
@@ -161,7 +170,7 @@ def train_model(lines: Iterator[str], options: TokenizeTrainOptions) -> bytes:
             model_type="bpe",
             vocab_size=options.vocab_size,
             character_coverage=options.character_coverage,
-            required_chars=default_required_chars() if required is None else required,
+            required_chars=required,
             byte_fallback=True,
             split_digits=True,
             normalization_rule_name="identity",
@@ -194,7 +203,7 @@ def _vocabulary_error(reason: str, vocab_size: int) -> Exception:
         return DataError(
             f"a vocabulary of {vocab_size} is too small for the characters and bytes: "
             f"at least {least} pieces",
-            hint=f"give --vocab-size {least + 1} or more, or a lower --character-coverage",
+            hint=f"give --vocab-size {least} or more, or fewer --required-chars",
         )
     return DataError(f"sentencepiece cannot train on this text: {reason}")
 
