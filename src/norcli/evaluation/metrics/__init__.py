@@ -1,0 +1,1 @@
+"""Metrics over prediction records; `norcli.evaluation.metrics.catalogue` names them all."""
