@@ -1,0 +1,1 @@
+"""Talk with a model: engines for GGUF files and Hugging Face directories, sessions, terminal."""

@@ -1,0 +1,241 @@
+"""What the chat needs of an engine, and the choice of one for a model.
+
+An engine turns token ids into a stream of text. Two exist: `gguf_engine` (llama.cpp through
+xllamacpp) and `huggingface_engine` (transformers). Each is imported only when a model of its
+kind is opened, so that a GGUF file never waits for torch. Templates live in `prompting`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from norcli.chat.options import ChatOptions
+from norcli.console import INFO, Console
+from norcli.errors import DataError, InputMissingError, UsageError
+
+REPEAT_WINDOW = 64
+LARGEST_DEFAULT_CONTEXT = 4096
+GGUF_MAGIC = b"GGUF"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How the next token is chosen; the filters apply in the order of the fields below.
+
+    Attributes:
+        repeat_penalty: Divides positive and multiplies negative logits of the last
+            `REPEAT_WINDOW` tokens; 1 for none.
+        top_k: Keep this many likeliest; None keeps all.
+        top_p: Keep the smallest set with this probability.
+        min_p: Drop what is less likely than this part of the likeliest.
+        temperature: Divides the logits; 0 takes the likeliest.
+        max_new_tokens: Longest answer.
+        seed: Of the random choice; an answer depends on it and the prompt alone.
+    """
+
+    repeat_penalty: float = 1.0
+    top_k: int | None = 40
+    top_p: float = 0.95
+    min_p: float = 0.05
+    temperature: float = 0.0
+    max_new_tokens: int = 512
+    seed: int = 0
+
+
+@dataclass(slots=True)
+class GenerationCounts:
+    """What an engine counted while it answered.
+
+    Attributes:
+        prompt_tokens: Tokens given.
+        new_tokens: Tokens made, the end token not counted.
+        prompt_seconds: Time to the first token.
+        seconds: Time of the whole answer.
+        finished: Whether the model ended the answer itself, rather than a limit or a person.
+    """
+
+    prompt_tokens: int = 0
+    new_tokens: int = 0
+    prompt_seconds: float = 0.0
+    seconds: float = 0.0
+    finished: bool = False
+
+    @property
+    def tokens_per_second(self) -> float:
+        """Tokens a second after the first."""
+        elapsed = self.seconds - self.prompt_seconds
+        return max(self.new_tokens - 1, 0) / elapsed if elapsed > 0 else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class ModelDescription:
+    """What is known of a model before its weights are read; made without torch or llama.cpp.
+
+    Attributes:
+        path: As the user gave it.
+        engine: ``gguf`` or ``hf``.
+        architecture: As the file names it.
+        context_tokens: Longest context it was made for.
+        template: Key of `norcli.training.templates.TEMPLATES` it was tuned with, if any.
+        chat_template: Jinja text stored with it, if any.
+    """
+
+    path: str
+    engine: str
+    architecture: str
+    context_tokens: int
+    template: str | None
+    chat_template: str | None
+
+
+class Vocabulary(Protocol):
+    """The part of an engine that prompts are built with."""
+
+    bos_id: int | None
+    eos_id: int | None
+    control_texts: Sequence[str]
+
+    def encode(self, text: str, control: bool = False) -> list[int]:
+        """Return the ids of a text, without a begin token.
+
+        Args:
+            text: Any text.
+            control: Whether the spelling of a control token stands for that token; never set
+                for text that a user or a model wrote.
+        """
+        ...
+
+    def spelling(self, token_id: int) -> str:
+        """Return how the vocabulary writes a token, ``<s>``."""
+        ...
+
+
+class Engine(Protocol):
+    """A loaded model."""
+
+    description: ModelDescription
+    context_tokens: int
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The model's tokenizer."""
+        ...
+
+    def generate(
+        self, ids: Sequence[int], sampling: Sampling, stopped: Callable[[], bool]
+    ) -> Generator[str]:
+        """Yield the answer's text as it comes, control tokens left out.
+
+        Closing the generator ends the answer.
+
+        Args:
+            ids: The prompt.
+            sampling: How tokens are chosen.
+            stopped: Asked between tokens; True ends the answer.
+        """
+        ...
+
+    @property
+    def counts(self) -> GenerationCounts:
+        """Counts of the last answer, complete when its iterator is exhausted or closed."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the model."""
+        ...
+
+
+def describe_model(path: str, engine: str = "auto") -> ModelDescription:
+    """Look at a model without loading it.
+
+    Args:
+        path: A GGUF file or a Hugging Face directory.
+        engine: ``auto``, or the engine that the user wants.
+
+    Raises:
+        InputMissingError: There is nothing at the path.
+        DataError: It is no model, or damaged, or lacks its tokenizer.
+        UsageError: The engine cannot run this kind of model.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise InputMissingError("no such model", path=path,
+                                hint="give a GGUF file or a Hugging Face directory")  # fmt: skip
+    kind = "hf" if place.is_dir() else "gguf"
+    if engine not in ("auto", kind):
+        what = "a directory" if kind == "hf" else "a file"
+        hint = f"norcli quantize {path} -o model.gguf" if kind == "hf" else None
+        raise UsageError(f"--engine {engine} cannot run {path}: it is {what}", hint=hint)
+    if kind == "gguf":
+        _check_gguf_magic(place)
+        from norcli.chat.gguf_model import describe_gguf
+
+        return describe_gguf(path)
+    from norcli.chat.huggingface_model import describe_directory
+
+    return describe_directory(path)
+
+
+def _check_gguf_magic(place: Path) -> None:
+    try:
+        with place.open("rb") as stream:
+            magic = stream.read(4)
+    except OSError as error:
+        raise InputMissingError("cannot be read", path=place) from error
+    if magic != GGUF_MAGIC:
+        hint = None
+        if place.suffix in (".safetensors", ".bin", ".json", ".model"):
+            hint = f"give the directory: {place.parent}"
+        raise DataError("is not a GGUF file", path=place, hint=hint)
+
+
+def open_engine(
+    description: ModelDescription,
+    options: ChatOptions,
+    console: Console,
+    *,
+    keeps_prompt: bool = False,
+) -> Engine:
+    """Load a model.
+
+    Args:
+        description: From `describe_model`.
+        options: Context and threads.
+        console: Its level decides whether llama.cpp may log.
+        keeps_prompt: Whether the work done for a prompt is kept for the next that begins alike.
+            Good for a conversation; without it an answer depends on its prompt alone, to the bit.
+
+    Raises:
+        UnavailableError: The package that runs it is not installed.
+        DataError: The weights are damaged or do not fit together.
+        UsageError: The context asked for is longer than the model's.
+    """
+    context = context_size(description, options.context)
+    threads = options.jobs or 1
+    if description.engine == "gguf":
+        from norcli.chat.gguf_engine import GgufEngine
+
+        return GgufEngine(description, context=context, threads=threads,
+                          keeps_prompt=keeps_prompt, talkative=console.level > INFO)  # fmt: skip
+    from norcli.chat.huggingface_engine import HuggingFaceEngine
+
+    return HuggingFaceEngine(description, context=context, threads=threads,
+                             keeps_prompt=keeps_prompt)  # fmt: skip
+
+
+def context_size(description: ModelDescription, wanted: int | None) -> int:
+    """Return the tokens of context to use.
+
+    Raises:
+        UsageError: More are wanted than the model was made for.
+    """
+    if wanted is None:
+        return min(description.context_tokens, LARGEST_DEFAULT_CONTEXT)
+    if wanted > description.context_tokens:
+        raise UsageError(
+            f"--context: {wanted} is above the model's {description.context_tokens} tokens"
+        )
+    return wanted

@@ -1,0 +1,69 @@
+"""What a GGUF file says of its model, read from its header alone: no llama.cpp, no weights.
+
+The header is checked against the file's size before an engine sees the file, so that a damaged
+or hostile one ends in one line. `norcli.formats.gguf` reads; this names the fields chat needs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from norcli.chat.engines import ModelDescription
+from norcli.errors import DataError
+from norcli.formats.gguf import GgufFile
+from norcli.training.templates import TEMPLATES, chat_template_jinja
+
+CONTROL_TOKEN = 3
+
+
+def describe_gguf(path: str) -> ModelDescription:
+    """Describe a GGUF file.
+
+    Raises:
+        DataError: It is damaged, or holds no language model.
+    """
+    file = GgufFile(path)
+    metadata = file.metadata
+    architecture = metadata.get("general.architecture")
+    if not isinstance(architecture, str):
+        raise DataError("names no architecture: not a language model", path=path)
+    if "tokenizer.ggml.tokens" not in metadata:
+        raise DataError("holds no tokenizer", path=path, hint="convert the model again")
+    context = metadata.get(f"{architecture}.context_length")
+    if not isinstance(context, int) or context < 1:
+        raise DataError("does not say how long its context is", path=path)
+    stored = metadata.get("tokenizer.chat_template")
+    template = next((key for key in TEMPLATES if chat_template_jinja(key) == stored), None)
+    return ModelDescription(
+        path=path, engine="gguf", architecture=architecture, context_tokens=context,
+        template=template, chat_template=stored if isinstance(stored, str) else None,
+    )  # fmt: skip
+
+
+class GgufTokens:
+    """The token table of a GGUF file.
+
+    Attributes:
+        bos_id: Begin token, None where the file says that prompts do not start with it.
+        eos_id: End token.
+        control_texts: Spellings of the tokens that text must not be able to type.
+    """
+
+    def __init__(self, path: str) -> None:
+        metadata: dict[str, Any] = GgufFile(path).metadata
+        self._tokens = metadata["tokenizer.ggml.tokens"]
+        kind = metadata.get("tokenizer.ggml.model")
+        # llama.cpp: SentencePiece vocabularies begin with BOS unless told not to, others not.
+        adds_bos = metadata.get("tokenizer.ggml.add_bos_token", kind == "llama")
+        bos = metadata.get("tokenizer.ggml.bos_token_id")
+        self.bos_id: int | None = int(bos) if adds_bos and bos is not None else None
+        eos = metadata.get("tokenizer.ggml.eos_token_id")
+        self.eos_id: int | None = None if eos is None else int(eos)
+        types = metadata.get("tokenizer.ggml.token_type", ())
+        self.control_texts = tuple(
+            self._tokens[i] for i, value in enumerate(types) if value == CONTROL_TOKEN
+        )
+
+    def spelling(self, token_id: int) -> str:
+        """Return how the vocabulary writes a token."""
+        return str(self._tokens[token_id])

@@ -1,0 +1,111 @@
+"""Options of ``norcli chat``: the model, the words around a prompt, how tokens are chosen.
+
+Standard library only, as all options. What they mean to an engine stands in
+`norcli.chat.engines`; the defaults that depend on where the answer goes are worked out here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from norcli.options import INPUT, OUTPUT, GeneralOptions, option
+
+PROMPT = "Prompt"
+SAMPLING = "Sampling"
+MODEL = "Model"
+SESSION = "Session"
+
+TEMPLATE_CHOICES = ("auto", "norwai", "norwai-en", "model", "none")
+TERMINAL_TEMPERATURE = 0.7
+
+
+@dataclass(kw_only=True)
+class ChatOptions(GeneralOptions):
+    """Options of ``norcli chat``."""
+
+    model: str = option(
+        help="The model: a GGUF file or a Hugging Face directory", group=INPUT, positional=True,
+        metavar="MODEL", complete="file:.gguf",
+    )  # fmt: skip
+    inputs: list[str] = option(
+        default_factory=list, help="With --jsonl: files of records, - for standard input",
+        group=INPUT, positional=True, metavar="FILE", complete="file:.jsonl",
+        default_text="standard input", in_config=False,
+    )  # fmt: skip
+    jsonl: bool = option(
+        False, help='Read records with "prompt" or "messages" and add "completion" to each',
+        group=INPUT,
+    )  # fmt: skip
+    on_bad_record: str = option(
+        "stop", help="With --jsonl: what to do with a record that cannot be read", group=INPUT,
+        choices=("stop", "skip"),
+    )  # fmt: skip
+    limit: int | None = option(
+        None, help="With --jsonl: answer at most this many records", group=INPUT, minimum=1
+    )
+    output: str = option(
+        "-", help="File for the answer or the records, - for standard output", group=OUTPUT,
+        short="o", metavar="FILE", complete="file",
+    )  # fmt: skip
+    overwrite: bool = option(
+        False, help="Replace an output that exists", group=OUTPUT, in_config=False
+    )
+
+    prompt: str | None = option(None, help="Answer this one prompt and end", group=PROMPT)
+    input_text: str | None = option(
+        None, help="Text the instruction is about: the input field of the templates",
+        group=PROMPT, metavar="TEXT",
+    )  # fmt: skip
+    system: str | None = option(
+        None, help="System message: a paragraph before the first request", group=PROMPT
+    )
+    template: str = option(
+        "auto", help="Words around a prompt; auto takes what is stored with the model",
+        group=PROMPT, choices=TEMPLATE_CHOICES,
+    )  # fmt: skip
+
+    temperature: float | None = option(
+        None, help="Randomness of the choice of tokens; 0 always takes the likeliest",
+        group=SAMPLING, minimum=0.0, maximum=10.0,
+        default_text=f"{TERMINAL_TEMPERATURE} in a session on the terminal, else 0",
+    )  # fmt: skip
+    top_k: int | None = option(
+        40, help="Choose among this many likeliest tokens; none for all", group=SAMPLING, minimum=1
+    )
+    top_p: float = option(
+        0.95, help="Choose among the likeliest tokens that have this probability together",
+        group=SAMPLING, minimum=0.0, maximum=1.0,
+    )  # fmt: skip
+    min_p: float = option(
+        0.05, help="Leave out tokens less likely than this part of the likeliest", group=SAMPLING,
+        minimum=0.0, maximum=1.0,
+    )  # fmt: skip
+    repeat_penalty: float = option(
+        1.0, help="Divide the scores of the last 64 tokens by this; 1 for none", group=SAMPLING,
+        minimum=0.1, maximum=10.0,
+    )  # fmt: skip
+    max_new_tokens: int = option(
+        512, help="Longest answer in tokens", group=SAMPLING, metavar="N", minimum=1
+    )
+    stop: list[str] = option(
+        default_factory=list, help="End the answer before any of these texts", group=SAMPLING
+    )
+
+    engine: str = option(
+        "auto", help="Program that runs the model; auto goes by the kind of model", group=MODEL,
+        choices=("auto", "gguf", "hf"),
+    )  # fmt: skip
+    context: int | None = option(
+        None, help="Tokens that prompt and answer may have together", group=MODEL, minimum=16,
+        default_text="the model's, at most 4096",
+    )  # fmt: skip
+
+    save: bool = option(
+        True, help="Keep the conversation under XDG_STATE_HOME (sessions on a terminal)",
+        group=SESSION,
+    )  # fmt: skip
+    load: str | None = option(
+        None, help="Go on with a conversation saved before", group=SESSION, metavar="FILE",
+        complete="file:.jsonl",
+    )  # fmt: skip
+    speed: bool = option(False, help="Tell tokens per second after each answer", group=SESSION)

@@ -1,0 +1,179 @@
+"""A conversation with a loaded model: turns, what fits in the context, where an answer ends.
+
+Knows nothing of terminals or files. One-shot answers and JSONL records are sessions of one turn;
+see `answers` for those and `terminal` for the interactive one.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+
+from norcli.chat.engines import Engine, GenerationCounts, Sampling
+from norcli.chat.prompting import Message, Template, encode_prompt
+from norcli.chat.stopping import AnswerText
+from norcli.errors import DataError
+
+# A full context keeps at least this part free for the answer.
+FREE_PART = 4
+
+
+def never() -> bool:
+    """Answer that nobody has asked to stop."""
+    return False
+
+
+class Session:
+    """One conversation.
+
+    Args:
+        engine: The loaded model.
+        template: The words around each request.
+        sampling: How tokens are chosen; the seed moves on with each answer.
+        system: System message.
+        stops: Texts before which an answer ends.
+
+    Attributes:
+        messages: The whole conversation, without the system message.
+        dropped_turns: Oldest turns that no longer fit in the context at the last answer.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        template: Template,
+        sampling: Sampling,
+        *,
+        system: str | None = None,
+        stops: Sequence[str] = (),
+    ) -> None:
+        self.engine = engine
+        self.template = template
+        self.sampling = sampling
+        self.system = system
+        self.stops = list(stops)
+        self.messages: list[Message] = []
+        self.dropped_turns = 0
+        self._answers = 0
+
+    @property
+    def counts(self) -> GenerationCounts:
+        """Counts of the last answer."""
+        return self.engine.counts
+
+    def record(self) -> list[Message]:
+        """Return the conversation with its system message, as it is saved."""
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        return [*system, *self.messages]
+
+    def restore(self, messages: Sequence[Message]) -> None:
+        """Take over a saved conversation; a system message in it replaces the present one."""
+        kept = [dict(message) for message in messages]
+        if kept and kept[0]["role"] == "system":
+            self.system = kept.pop(0)["content"]
+        self.messages = kept
+        self.dropped_turns = 0
+
+    def clear(self) -> None:
+        """Begin a new conversation with the same system message."""
+        self.messages = []
+        self.dropped_turns = 0
+
+    def undo(self) -> Message | None:
+        """Take back the last request and its answer; return the request."""
+        while self.messages:
+            message = self.messages.pop()
+            if message["role"] == "user":
+                return message
+        return None
+
+    def ask(
+        self, text: str, input_text: str | None = None, stopped: Callable[[], bool] = never
+    ) -> Iterator[str]:
+        """Yield the answer to a request as it comes.
+
+        The answer is kept in the conversation, also one that was stopped. A request that cannot
+        be answered is not kept.
+
+        Args:
+            text: The request.
+            input_text: The text it is about, for templates that have a place for it.
+            stopped: Asked between tokens; True ends the answer.
+
+        Raises:
+            DataError: The request alone does not fit in the context.
+        """
+        message = {"role": "user", "content": text}
+        if input_text:
+            message["input"] = input_text
+        return self._answer([*self.messages, message], stopped)
+
+    def regenerate(self, stopped: Callable[[], bool] = never) -> Iterator[str]:
+        """Yield another answer to the last request.
+
+        Raises:
+            DataError: There is no request yet.
+        """
+        message = self.undo()
+        if message is None:
+            raise DataError("there is no request to answer again")
+        return self._answer([*self.messages, message], stopped)
+
+    def _answer(self, messages: list[Message], stopped: Callable[[], bool]) -> Iterator[str]:
+        ids, self.dropped_turns = self.fit(messages)
+        room = self.engine.context_tokens - len(ids)
+        sampling = dataclasses.replace(
+            self.sampling,
+            max_new_tokens=min(self.sampling.max_new_tokens, room),
+            seed=self.sampling.seed + self._answers,
+        )
+        self._answers += 1
+        answer = AnswerText(self.template.marker, self.stops)
+        is_kept = True
+        try:
+            # Closed here rather than by the garbage collector, so that the engine is free again.
+            with closing(self.engine.generate(ids, sampling, stopped)) as stream:
+                for chunk in stream:
+                    text = answer.feed(chunk)
+                    if text:
+                        yield text
+                    if answer.ended:
+                        break
+            self.counts.finished |= answer.ended
+            rest = answer.flush()
+            if rest:
+                yield rest
+        except Exception:
+            is_kept = False
+            raise
+        finally:
+            if is_kept:
+                self.messages = [*messages, {"role": "assistant", "content": answer.text}]
+
+    def fit(self, messages: Sequence[Message]) -> tuple[list[int], int]:
+        """Return the prompt's ids and how many of the oldest turns had to be left out.
+
+        Raises:
+            DataError: The last request alone does not fit.
+        """
+        system = [{"role": "system", "content": self.system}] if self.system else []
+        context = self.engine.context_tokens
+        most = context - min(self.sampling.max_new_tokens, max(context // FREE_PART, 1))
+        starts = [i for i, message in enumerate(messages) if message["role"] == "user"]
+        ids: list[int] = []
+        for dropped, start in enumerate(starts):
+            # The first turn keeps what stands before it, such as a system message of a record.
+            kept = messages if dropped == 0 else messages[start:]
+            ids = encode_prompt(self.template, [*system, *kept], self.engine.vocabulary)
+            if len(ids) <= most:
+                return ids, dropped
+        if not starts:
+            raise DataError("a conversation to answer must end with a request")
+        if len(ids) < context:
+            return ids, len(starts) - 1
+        raise DataError(
+            f"the prompt has {len(ids)} tokens, more than the context of {context}",
+            hint="shorten it" if context >= self.engine.description.context_tokens
+            else f"give --context, at most {self.engine.description.context_tokens}",
+        )  # fmt: skip

@@ -1,0 +1,161 @@
+"""The chat on a terminal: read a line, stream the answer, obey slash commands.
+
+Ctrl-C stops an answer and keeps what came, Ctrl-D leaves. Answers go to standard output,
+everything else to standard error, cleaned of control characters on the way. What the slash
+commands do stands in `commands`, how lines are read in `reading`.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Generator, Iterator
+from typing import BinaryIO
+
+from norcli.chat.answers import AnswerTotals
+from norcli.chat.commands import find_command
+from norcli.chat.reading import LineReader
+from norcli.chat.sanitize import Sanitizer, clean
+from norcli.chat.session import Session
+from norcli.chat.transcript import Transcript
+from norcli.console import Console
+from norcli.errors import NorcliError
+from norcli.streams import Interruption, stop_requests
+
+DIM, PLAIN = "\x1b[2m", "\x1b[0m"
+
+
+class Terminal:
+    """One interactive run.
+
+    Args:
+        session: The conversation.
+        reader: Where lines come from.
+        stream: Where answers go.
+        console: Where notes go.
+        transcript: Where the conversation is kept; None keeps nothing.
+        tells_speed: Whether tokens per second follow each answer.
+
+    Attributes:
+        totals: Counts over all answers.
+        draft: Text that the next line to edit begins with.
+        has_ended: True once the user has said that it is enough.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        reader: LineReader,
+        stream: BinaryIO,
+        console: Console,
+        *,
+        transcript: Transcript | None = None,
+        tells_speed: bool = False,
+    ) -> None:
+        self.session = session
+        self.reader = reader
+        self.stream = stream
+        self.console = console
+        self.transcript = transcript
+        self.tells_speed = tells_speed
+        self.totals = AnswerTotals()
+        self.draft = ""
+        self.has_ended = False
+
+    def run(self) -> None:
+        """Talk until the user leaves."""
+        description = self.session.engine.description
+        self.note(
+            f"{description.path}: {description.architecture}, "
+            f"context {self.session.engine.context_tokens} tokens, "
+            f"template {self.session.template.name}"
+        )
+        self.note("/help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves")
+        while not self.has_ended:
+            try:
+                line = self._read()
+            except EOFError:
+                break
+            except KeyboardInterrupt:
+                self.note("Ctrl-D or /quit leaves")
+                continue
+            if line.strip():
+                self._obey(line)
+        if self.transcript is not None and self.transcript.path is not None:
+            self.note(f"saved as {self.transcript.path}")
+
+    def _read(self) -> str:
+        draft, self.draft = self.draft, ""
+        lines = [self.reader.read("> ", draft)]
+        while lines[-1].endswith("\\"):
+            lines[-1] = lines[-1][:-1]
+            lines.append(self.reader.read(". ", ""))
+        return "\n".join(lines)
+
+    def _obey(self, line: str) -> None:
+        """Run a slash command or answer a request; an error ends neither the chat nor the talk."""
+        try:
+            if line.startswith("/"):
+                word, _, argument = line.partition(" ")
+                find_command(word).run(self, argument.strip())
+            else:
+                self.answer(lambda stopped: self.session.ask(line, stopped=stopped))
+        except NorcliError as error:
+            self.console.error(clean(str(error)), error.hint)
+
+    def answer(self, ask: Callable[[Callable[[], bool]], Iterator[str] | Generator[str]]) -> None:
+        """Stream an answer, then save the conversation.
+
+        Args:
+            ask: Starts the answer; it is given the function that says whether to stop.
+        """
+        sanitizer = Sanitizer()
+        with stop_requests() as stop:
+            for text in ask(lambda: stop.requested):
+                self._show(sanitizer.feed(text))
+        self._show(sanitizer.flush() + "\n")
+        self.totals.add(self.session.counts)
+        self._save()
+        if stop.signum is not None:
+            if stop.signum != signal.SIGINT:
+                raise Interruption(stop.signum)
+            self.note("stopped; /regen answers again, /undo takes the request back")
+        elif not self.session.messages[-1]["content"]:
+            self.note("the model gave an empty answer")
+        if self.session.dropped_turns:
+            self.note(f"the context is full: without the {self.session.dropped_turns} oldest turns")
+        if self.tells_speed:
+            self.note(self.speed())
+
+    def speed(self) -> str:
+        """Return the counts of the last answer as one line."""
+        counts = self.session.counts
+        context = self.session.engine.context_tokens
+        used = counts.prompt_tokens + counts.new_tokens
+        return (
+            f"{counts.prompt_tokens} + {counts.new_tokens} tokens, first after "
+            f"{counts.prompt_seconds:.2f} s, then {counts.tokens_per_second:.1f} tokens/s; "
+            f"{used} of {context} tokens of context"
+        )
+
+    def note(self, text: str) -> None:
+        """Say something that is not the model's, dim where the terminal can."""
+        if self.console.level == 0:
+            return
+        text = clean(text)
+        if self.console.uses_color:
+            text = f"{DIM}{text}{PLAIN}"
+        self.console.stream.write(text + "\n")
+        self.console.stream.flush()
+
+    def _show(self, text: str) -> None:
+        self.stream.write(text.encode("utf-8"))
+        self.stream.flush()
+
+    def _save(self) -> None:
+        if self.transcript is None:
+            return
+        try:
+            self.transcript.save(self.session.record(), self.session.template.name)
+        except NorcliError as error:
+            self.transcript = None
+            self.console.warn(f"the conversation is not saved: {error}")

@@ -1,0 +1,136 @@
+"""Conversations on disk: one JSON object with ``messages``, the form that sft trains on.
+
+A session on a terminal saves itself after each answer, so that nothing is lost when it ends
+badly; /save and /load use the same form. Files are private to the user.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+from norcli.chat.prompting import Message
+from norcli.chat.sanitize import SIGNS
+from norcli.errors import CannotCreateError, DataError, InputMissingError
+from norcli.streams import temporary_name
+
+ROLES = ("system", "user", "assistant")
+# As JSON escapes, so that showing the file does not obey what a model wrote.
+ESCAPES = {code: f"\\u{code:04x}" for code in SIGNS if 0x7F <= code < 0x10000}
+
+
+def conversation_line(messages: list[Message], **fields: str) -> str:
+    """Return a conversation as one line of JSON."""
+    record: dict[str, Any] = {"messages": messages, **fields}
+    text = json.dumps(record, ensure_ascii=False)
+    return text.translate(ESCAPES) + "\n"
+
+
+def write_conversation(path: Path, messages: list[Message], **fields: str) -> None:
+    """Write a conversation, complete or not at all; an older file of the name is replaced.
+
+    Raises:
+        CannotCreateError: The file cannot be written.
+    """
+    temporary = temporary_name(path)
+    try:
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with open(descriptor, "w", encoding="utf-8", errors="surrogatepass") as stream:
+            stream.write(conversation_line(messages, **fields))
+        os.replace(temporary, path)
+    except OSError as error:
+        temporary.unlink(missing_ok=True)
+        reason = os.strerror(error.errno or 0).lower()
+        raise CannotCreateError(f"cannot be written: {reason}", path=path) from error
+
+
+def read_conversation(path: Path) -> list[Message]:
+    """Read the last conversation of a JSONL file.
+
+    Raises:
+        InputMissingError: There is no such file.
+        DataError: It holds no conversation.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        raise InputMissingError(f"cannot be read: {reason}", path=path) from error
+    except UnicodeDecodeError as error:
+        raise DataError("is not UTF-8", path=path) from error
+    filled = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
+    if not filled:
+        raise DataError("holds no conversation", path=path)
+    number, line = filled[-1]
+    try:
+        record = json.loads(line)
+    except ValueError as error:
+        raise DataError("not valid JSON", path=path, line=number) from error
+    messages = record.get("messages") if isinstance(record, dict) else None
+    try:
+        return check_messages(messages)
+    except DataError as error:
+        raise DataError(error.message, path=path, line=number) from error
+
+
+def check_messages(messages: Any) -> list[Message]:
+    """Return a conversation that was read from a file, once it is known to be one.
+
+    Raises:
+        DataError: It is no list of messages with role and content.
+    """
+    if not isinstance(messages, list) or not messages:
+        raise DataError('"messages" is no list of messages')
+    for message in messages:
+        fits = isinstance(message, dict) and isinstance(message.get("content"), str)
+        if not fits or message.get("role") not in ROLES:
+            raise DataError('a message needs a "role" (system, user or assistant) and a "content"')
+    return [
+        {key: m[key] for key in ("role", "content", "input") if isinstance(m.get(key), str)}
+        for m in messages
+    ]
+
+
+class Transcript:
+    """The file that a session saves itself to.
+
+    Args:
+        folder: Where transcripts are kept; made when the first answer comes.
+        model: The model's path, kept with the conversation.
+    """
+
+    def __init__(self, folder: Path, model: str) -> None:
+        self.folder = folder
+        self._model = model
+        self.path: Path | None = None
+
+    def save(self, messages: list[Message], template: str) -> None:
+        """Write the conversation as it stands.
+
+        Raises:
+            CannotCreateError: The folder or the file cannot be made.
+        """
+        if self.path is None:
+            self.path = self._new_path()
+        write_conversation(self.path, messages, model=self._model, template=template)
+
+    def begin_another(self) -> None:
+        """Save what follows to a new file."""
+        self.path = None
+
+    def _new_path(self) -> Path:
+        try:
+            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        except OSError as error:
+            raise CannotCreateError("cannot be made", path=self.folder,
+                                    hint="give --no-save") from error  # fmt: skip
+        stamp = time.strftime("%Y%m%d-%H%M%S")
+        path = self.folder / f"{stamp}-{os.getpid()}.jsonl"
+        number = 1
+        while path.exists():
+            number += 1
+            path = self.folder / f"{stamp}-{os.getpid()}-{number}.jsonl"
+        return path

@@ -1,0 +1,109 @@
+"""``norcli chat``: which kind of chat the options and the terminal ask for, and its start.
+
+Only this file looks at the terminal and at the environment; the conversation itself is in
+`norcli.chat`.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import asdict
+from pathlib import Path
+
+from norcli.chat.options import TERMINAL_TEMPERATURE, ChatOptions
+from norcli.cli.command import Command, Outcome, write_plan
+from norcli.console import Console
+from norcli.errors import DataError, UsageError
+from norcli.streams import STDIN_NAME, atomic_file, check_output, open_input
+
+
+def run(options: ChatOptions, console: Console) -> Outcome:
+    """Describe the model, then answer records, one prompt, or a person."""
+    from norcli.chat.engines import context_size, describe_model
+    from norcli.chat.prompting import choose_template
+
+    if options.inputs and not options.jsonl:
+        raise UsageError("files are read with --jsonl only", hint="give a prompt with --prompt")
+    check_output(options.output, options.overwrite)
+    description = describe_model(options.model, options.engine)
+    template = choose_template(options.template, description)
+    context = context_size(description, options.context)
+    is_session = not options.jsonl and options.prompt is None and sys.stdin.isatty()
+    if options.temperature is None:
+        options.temperature = TERMINAL_TEMPERATURE if is_session else 0.0
+    if options.dry_run:
+        plan = asdict(description) | {
+            "template": template.name, "context_tokens": context,
+            "temperature": options.temperature,
+        }  # fmt: skip
+        plan["chat_template"] = description.chat_template is not None
+        write_plan(plan, options.json)
+        return Outcome(plan)
+    if is_session:
+        return _talk(options, console)
+    return _answer(options, console)
+
+
+def _read_text(what: str) -> str:
+    data = open_input("-").read()
+    try:
+        text = data.decode("utf-8").rstrip("\n")
+    except UnicodeDecodeError as error:
+        raise DataError("not UTF-8", path=STDIN_NAME,
+                        hint="convert it first: iconv -f LATIN1 -t UTF-8") from error  # fmt: skip
+    if not text.strip():
+        raise DataError(f"the {what} is empty", path=STDIN_NAME)
+    return text
+
+
+def _answer(options: ChatOptions, console: Console) -> Outcome:
+    from norcli.chat.answers import answer_records, write_answer
+    from norcli.chat.start import open_session
+
+    if options.jsonl:
+        with open_session(options, console) as new_session:
+            totals = answer_records(options, new_session, console)
+        stats = totals.as_stats()
+        summary = (f"{totals.answers} answers, {totals.new_tokens} tokens, "
+                   f"{stats['tokens_per_second']} tokens/s")  # fmt: skip
+        return Outcome(stats, summary)
+    prompt = options.prompt if options.prompt is not None else _read_text("prompt")
+    extra = _read_text("input text") if options.input_text == "-" else options.input_text
+    with (
+        open_session(options, console) as new_session,
+        atomic_file(options.output, overwrite=options.overwrite) as stream,
+    ):
+        totals = write_answer(new_session(), prompt, extra, stream, console)
+    stats = totals.as_stats()
+    told = f"{totals.new_tokens} tokens, {stats['tokens_per_second']} tokens/s"
+    return Outcome(stats, told if options.speed else "")
+
+
+def _talk(options: ChatOptions, console: Console) -> Outcome:
+    from norcli.chat.start import talk
+
+    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
+    totals = talk(options, Path(home) / "norcli" if options.save else None, console)
+    return Outcome(totals.as_stats())
+
+
+COMMANDS = {
+    "chat": Command(
+        options=ChatOptions,
+        run=run,
+        description="Asks a model, in the words it was tuned with. MODEL is a GGUF file, run by "
+        "llama.cpp (needs xllamacpp), or a Hugging Face directory with safetensors, run by "
+        "transformers (needs torch); a LoRA adapter's directory is joined with its base model.\n\n"
+        "On a terminal it is a session: type a request, read the answer, /help lists the "
+        "commands. In a pipe the prompt is read from standard input and only the answer is "
+        "written. With --jsonl each record is answered and keeps its fields. Outside a session "
+        "the temperature is 0: the same prompt gives the same answer.",
+        examples=(
+            ("Talk with a model", "norcli chat model-Q4_K_M.gguf"),
+            ("Ask one question", 'echo "Hva er Norges lengste elv?" | norcli chat model.gguf'),
+            ("Ask about a text", "norcli chat M.gguf --prompt Oppsummer. --input-text - < text.txt"),
+            ("Answer many prompts", "norcli chat M.gguf --jsonl prompts.jsonl -o answers.jsonl"),
+        ),
+    )
+}  # fmt: skip
