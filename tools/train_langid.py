@@ -54,6 +54,7 @@ class Options:
     short_share: float = 0.75
     dropped_words: float = 0.2
     cipher_share: float = 0.02
+    mixed_share: float = 0.05
     foreign_texts: int = 1500
     unnamed_share: float = 0.002
     seed: int = 20
@@ -100,6 +101,8 @@ def find_dutch(sentences: list[Sentence]) -> set[int]:
     others = [i for i, sentence in enumerate(sentences) if sentence.language == "other"]
     grams = {i: letter_grams(sentences[i].text) for i in others}
     seeds = {i for i in others if len(DUTCH_WORDS & set(words_of(sentences[i].text))) >= 3}
+    if not seeds:
+        return set()
     inside: Counter[str] = Counter()
     outside: Counter[str] = Counter()
     for i in others:
@@ -239,15 +242,18 @@ def invent_language(cipher: Any, state: Any) -> None:
 
 @numba.njit
 def draw_example(
-    symbols: Any, first: int, last: int, shares: Any, cipher: Any, state: Any, span: Any
+    symbols: Any, starts: Any, text: int, shares: Any, cipher: Any, state: Any, span: Any
 ) -> tuple[int, bool]:
-    """Write what one step learns from into `span`: the text, or a part of it, or an invention.
+    """Write what one step learns from into `span`: a text, or a part, or a change of it.
+
+    A text may be followed by a shorter part of another one: without such examples a page in two
+    languages looks like a third.
 
     Args:
         symbols: The corpus.
-        first: Where the text starts in it.
-        last: One past its end.
-        shares: How often a short part is taken, a word left out, a language invented.
+        starts: Of its texts.
+        text: Which one.
+        shares: How often a part is taken, a word left out, a language invented, a text added.
         cipher: Room for an invented language.
         state: Of the random numbers.
         span: Output.
@@ -255,13 +261,22 @@ def draw_example(
     Returns:
         The number of symbols, and whether the language is invented.
     """
+    first, last = starts[text], starts[text + 1]
     if next_random(state) < shares[0]:
         wanted = np.int64(SHORTEST + (LONGEST - SHORTEST) * next_random(state))
         first, last = take_span(symbols, first, last, wanted, state)
     invented = next_random(state) < shares[2]
     if invented:
         invent_language(cipher, state)
-    return copy_words(symbols, first, last, shares[1], cipher, invented, state, span), invented
+    count = copy_words(symbols, first, last, shares[1], cipher, invented, state, span)
+    if next_random(state) < shares[3] and not invented and count > 2 * SHORTEST:
+        other = np.int64(next_random(state) * (len(starts) - 1))
+        wanted = max(SHORTEST, np.int64(count * 0.8 * next_random(state)))
+        first, last = take_span(symbols, starts[other], starts[other + 1], wanted, state)
+        if last - first < count:
+            added = span[count - 1 :]
+            count += copy_words(symbols, first, last, 0.0, cipher, False, state, added) - 1
+    return count, invented
 
 
 @numba.njit
@@ -331,8 +346,8 @@ def train_weights(
     longest = 0
     for t in range(len(labels)):
         longest = max(longest, starts[t + 1] - starts[t])
-    span = np.empty(longest + 2, np.uint16)
-    buckets = np.empty(7 * (longest + 2), np.uint32)
+    span = np.empty(2 * longest + 2, np.uint16)
+    buckets = np.empty(7 * len(span), np.uint32)
     cipher = np.empty(0x250, np.uint16)
     order = np.arange(len(labels))
     total = np.int64(epochs) * len(labels)
@@ -346,9 +361,7 @@ def train_weights(
         for t in order:
             step = np.float32(rate * (1.0 - done / total))
             done += 1
-            count, invented = draw_example(
-                symbols, starts[t], starts[t + 1], shares, cipher, state, span
-            )
+            count, invented = draw_example(symbols, starts, t, shares, cipher, state, span)
             features = kernel.hash_features(span, count, bits, buckets)
             if features:
                 label = other if invented else labels[t]
@@ -434,7 +447,7 @@ def measure(model: Model, sentences: list[Sentence]) -> dict[str, dict[str, floa
 def share_refused(model: Model, texts: list[str]) -> float:
     """Return the share of texts that are given no language."""
     found = LanguageIdentifier(model).identify_batch(texts)
-    return round(sum(answer.lang == "und" for answer in found) / len(found), 4)
+    return round(sum(answer.lang == "und" for answer in found) / max(len(found), 1), 4)
 
 
 def train(path: Path, options: Options) -> tuple[Model, dict[str, Any]]:
@@ -450,7 +463,14 @@ def train(path: Path, options: Options) -> tuple[Model, dict[str, Any]]:
     corpus = add_foreign(encode_corpus(folds[-1]), options.foreign_texts, random)
     weights = np.zeros((1 << options.bits, kernel.LANES), np.float32)
     bias = np.zeros(kernel.LANES, np.float32)
-    shares = np.array([options.short_share, options.dropped_words, options.cipher_share])
+    shares = np.array(
+        [
+            options.short_share,
+            options.dropped_words,
+            options.cipher_share,
+            options.mixed_share,
+        ]
+    )
     loss = train_weights(
         corpus.symbols, corpus.starts, corpus.labels, len(CLASSES) - 1, options.bits,
         options.epochs, options.learning_rate, options.length_exponent, shares, options.seed,

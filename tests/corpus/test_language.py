@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import re
 import subprocess
 import sys
 import unicodedata
@@ -44,8 +45,9 @@ def identifier() -> LanguageIdentifier:
 
 def reference_symbols(text: str) -> list[int]:
     """Fold a text as kernel.read_symbols does, from Unicode's own tables."""
+    tokens = re.split(r"[\x00-\x20]+", text)
     words: list[list[int]] = [[]]
-    for character in text:
+    for character in " ".join(t for t in tokens if "@" not in t and "://" not in t):
         code = ord(character)
         low = character.lower()
         if character.isascii() and character.isdigit():
@@ -102,6 +104,7 @@ def kernel_symbols(data: bytes) -> list[int]:
 
 LETTERS = st.text(
     st.one_of(
+        st.sampled_from(" @:/\n"),
         st.characters(min_codepoint=9, max_codepoint=0x7E),
         st.sampled_from("æøåÆØÅäöÄÖßáčđŋšŧžÁČĐŊŠŦŽïÏéÉüÜǩǨǯǮʼ’–«»…§°½×÷\xad\u200b\u0301ÿŸıĿŀ"),
         st.characters(min_codepoint=0xC0, max_codepoint=0x17E),
@@ -159,6 +162,11 @@ def test_latin_capitals_fold_as_unicode_says() -> None:
             assert kernel_symbols(character.encode())[1:-1] == [ord(character.lower())], character
         elif unicodedata.category(character) == "Ll" and character not in "ı":
             assert kernel_symbols(character.encode())[1:-1] == [code], character
+
+
+def test_addresses_are_left_out() -> None:
+    text = "se Kari.N@nrk.no eller(https://nrk.no/a?b=1) og a:b @x"
+    assert bytes(kernel_symbols(text.encode())) == b" se og a b "
 
 
 def test_letters_of_other_scripts_are_one_symbol() -> None:
@@ -336,6 +344,29 @@ def test_codes_import_nothing_heavy() -> None:
         "sys.exit(bool({'numpy', 'numba', 'safetensors'} & set(sys.modules)))"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@pytest.mark.slow
+def test_training_repeats_to_the_byte_and_learns(tmp_path: Path) -> None:
+    texts = {**SAMPLES, "other": "je ne sais pas pourquoi elle habite dans une petite maison"}
+    words = {language: text.split() for language, text in texts.items()}
+    random = np.random.default_rng(0)
+    with gzip.open(tmp_path / "in.jsonl.gz", "wt", encoding="utf-8") as out:
+        for language in sorted(words) * 60:
+            text = " ".join(random.choice(words[language], 9))
+            out.write(json.dumps({"lang": language, "text": text}) + "\n")
+    trainer = Path(__file__).parents[2] / "tools/train_langid.py"
+    for name in ("a", "b"):
+        subprocess.run(
+            [sys.executable, trainer, tmp_path / "in.jsonl.gz", tmp_path / name, "--epochs", "5"],
+            check=True,
+            stdout=subprocess.DEVNULL,
+        )
+    assert (tmp_path / "a").read_bytes() == (tmp_path / "b").read_bytes()
+    trained = LanguageIdentifier.load(tmp_path / "a")
+    found, _ = trained.label_batch([SAMPLES[language] for language in LANGUAGES])
+    assert sum(a == b for a, b in zip(found, LANGUAGES, strict=True)) >= 8
+    assert len(trained.provenance["input_sha256"]) == 64
 
 
 @pytest.mark.real_data

@@ -93,7 +93,7 @@ class LanguageIdentifier:
     def log_probabilities(
         self, buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
     ) -> npt.NDArray[np.float64]:
-        """Score texts that lie end to end in a buffer.
+        """Score texts that lie end to end in a buffer, as `pack` lays them.
 
         Args:
             buffer: UTF-8 bytes.
@@ -110,7 +110,11 @@ class LanguageIdentifier:
         Line and sentence ends are the only places where a stretch can end, and white space between
         stretches belongs to none. A text in one language gives one segment, an empty text none.
         """
-        return find_segments(self, text)
+
+        def score(pieces: Sequence[str]) -> npt.NDArray[np.float64]:
+            return self.log_probabilities(*pack(pieces))
+
+        return find_segments(text, score, self.label_batch)
 
     def _score(
         self, buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]

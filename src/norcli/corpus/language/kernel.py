@@ -21,6 +21,8 @@ DIGITS = 48  # any run of digits
 FOREIGN = 0xFFFF  # any letter outside the Latin script
 NOTHING = 0  # dropped: soft hyphen, zero-width and combining marks
 
+SPACE, SLASH, COLON, AT = 32, 47, 58, 64  # in ASCII; what is below a space is white too
+
 _FNV_OFFSET = np.uint32(0x811C9DC5)
 _FNV_PRIME = np.uint32(0x01000193)
 _WORD_SEED = np.uint32(0x5BD1E995)
@@ -30,6 +32,16 @@ _EVEN_BYTES = np.uint64(0x00FF00FF00FF00FF)
 _FLUSH_EVERY = 256
 
 _njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+
+
+@_njit
+def fold_ascii(byte: int) -> int:
+    """Return the symbol of an ASCII character: small letter, digits or boundary."""
+    if 97 <= byte <= 122:
+        return byte
+    if 65 <= byte <= 90:
+        return byte + 32
+    return DIGITS if 48 <= byte <= 57 else BOUNDARY
 
 
 @_njit
@@ -102,8 +114,19 @@ def decode(buffer: Any, start: int, end: int) -> tuple[int, int]:
 
 
 @_njit
+def starts_address(buffer: Any, i: int, end: int) -> bool:
+    """Return whether an "@" or a "://" stands at byte i."""
+    if buffer[i] == AT:
+        return True
+    return buffer[i] == COLON and i + 2 < end and buffer[i + 1] == SLASH and buffer[i + 2] == SLASH
+
+
+@_njit
 def read_symbols(buffer: Any, start: int, end: int, symbols: Any) -> int:
     """Turn UTF-8 bytes into symbols: words between single boundaries, case and digits folded.
+
+    Addresses, which speak for no language, are left out: whatever stands between two ASCII spaces
+    and contains "@" or "://".
 
     Args:
         buffer: UTF-8 bytes, uint8 (N,).
@@ -118,32 +141,32 @@ def read_symbols(buffer: Any, start: int, end: int, symbols: Any) -> int:
     symbols[0] = BOUNDARY
     count = 1
     last = BOUNDARY
+    token = 1  # where the symbols since the last space begin
     i = start
     while i < end:
         byte = int(buffer[i])
         i += 1
         if byte < 0x80:
-            if 97 <= byte <= 122:
-                symbol = byte
-            elif 65 <= byte <= 90:
-                symbol = byte + 32
-            elif 48 <= byte <= 57:
-                symbol = DIGITS
-                if last == DIGITS:
-                    continue
-            else:
-                symbol = BOUNDARY
+            symbol = fold_ascii(byte)
+            if symbol == BOUNDARY and starts_address(buffer, i - 1, end):
+                count = token
+                last = BOUNDARY
+                while i < end and buffer[i] > SPACE:
+                    i += 1
+                continue
         else:
             code, width = decode(buffer, i - 1, end)
             i += width - 1
             symbol = BOUNDARY if code < 0 else classify(code)
             if symbol == NOTHING:
                 continue
-        if symbol == BOUNDARY and last == BOUNDARY:
-            continue
-        last = symbol
-        symbols[count] = last
-        count += 1
+        repeated = symbol == last and symbol in (BOUNDARY, DIGITS)
+        if not repeated:
+            last = symbol
+            symbols[count] = last
+            count += 1
+        if byte <= SPACE:
+            token = count
     if last != BOUNDARY:
         symbols[count] = BOUNDARY
         count += 1

@@ -8,19 +8,16 @@ no sentence segmentation to keep; that is a stage of its own.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Sequence
 from itertools import pairwise
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
+import numba
 import numpy as np
 import numpy.typing as npt
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from norcli.corpus.language.identifier import Identification
-
 # The cost, in log-probability, of another language in the next line, and in the same line.
-CHANGE_AT_LINE = 3.0
+CHANGE_AT_LINE = 4.0
 CHANGE_IN_LINE = 6.0
 
 _PIECE = re.compile(r"\S[^\n]*?(?:[.!?…]+[\"'»”)\]]*(?=\s)|(?=\s*(?:\n|\Z)))")
@@ -42,19 +39,22 @@ class Segment(NamedTuple):
     score: float
 
 
-class _Identifier(Protocol):
-    def identify_batch(self, texts: Sequence[str]) -> list[Identification]: ...
+def find_segments(
+    text: str,
+    score: Callable[[Sequence[str]], npt.NDArray[np.float64]],
+    label: Callable[[Sequence[str]], tuple[list[str], list[float]]],
+) -> list[Segment]:
+    """Cut a text into stretches of one language; see `LanguageIdentifier.segments`.
 
-
-def find_segments(identifier: _Identifier, text: str) -> list[Segment]:
-    """Cut a text into stretches of one language; see `LanguageIdentifier.segments`."""
+    Args:
+        text: The text.
+        score: Gives the log-probabilities of the classes for each piece, (P, classes).
+        label: Gives the language of each stretch, and its probability.
+    """
     spans = [match.span() for match in _PIECE.finditer(text)]
     if not spans:
         return []
-    found = identifier.identify_batch([text[start:end] for start, end in spans])
-    likelihoods = np.log(
-        np.array([list(piece.probabilities.values()) for piece in found]).clip(1e-12)
-    )
+    likelihoods = score([text[start:end] for start, end in spans])
     at_line = ["\n" in text[a[1] : b[0]] for a, b in pairwise(spans)]
     path = best_path(likelihoods, np.where(at_line, CHANGE_AT_LINE, CHANGE_IN_LINE))
     stretches: list[tuple[int, int]] = []
@@ -63,30 +63,33 @@ def find_segments(identifier: _Identifier, text: str) -> list[Segment]:
             stretches[-1] = (stretches[-1][0], end)
         else:
             stretches.append((start, end))
-    whole = identifier.identify_batch([text[start:end] for start, end in stretches])
+    names, scores = label([text[start:end] for start, end in stretches])
     return [
-        Segment(start, end, piece.lang, piece.score)
-        for (start, end), piece in zip(stretches, whole, strict=True)
+        Segment(start, end, name, score)
+        for (start, end), name, score in zip(stretches, names, scores, strict=True)
     ]
 
 
-def best_path(
-    likelihoods: npt.NDArray[np.float64], costs: npt.NDArray[np.float64]
-) -> npt.NDArray[np.int64]:
+@numba.njit(cache=True, nogil=True)
+def best_path(likelihoods: Any, costs: Any) -> Any:
     """Return the class of each piece on the most likely path (Viterbi).
 
     Args:
-        likelihoods: Log-probabilities of the classes for each piece, (P, classes).
-        costs: What a change between piece i and i + 1 costs, (P - 1,).
+        likelihoods: Log-probabilities of the classes for each piece, float64 (P, classes).
+        costs: What a change between piece i and i + 1 costs, float64 (P - 1,).
+
+    Returns:
+        int64 (P,).
     """
     pieces, classes = likelihoods.shape
     came_from = np.zeros((pieces, classes), np.int64)
     total = likelihoods[0].copy()
     for i in range(1, pieces):
-        best = int(total.argmax())
+        best = total.argmax()
         change = total[best] - costs[i - 1]
-        came_from[i] = np.where(total >= change, np.arange(classes), best)
-        total = np.maximum(total, change) + likelihoods[i]
+        for c in range(classes):
+            came_from[i, c] = c if total[c] >= change else best
+            total[c] = max(total[c], change) + likelihoods[i, c]
     path = np.empty(pieces, np.int64)
     path[-1] = total.argmax()
     for i in range(pieces - 1, 0, -1):
