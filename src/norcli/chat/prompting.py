@@ -9,6 +9,7 @@ a control token in a text that somebody wrote stays text.
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -171,7 +172,10 @@ def _render_jinja(jinja: str, messages: list[Message], vocabulary: Vocabulary) -
         raise TemplateError(message)
 
     # The settings that transformers renders chat templates with.
-    environment = ImmutableSandboxedEnvironment(trim_blocks=True, lstrip_blocks=True)
+    environment = ImmutableSandboxedEnvironment(
+        trim_blocks=True, lstrip_blocks=True, extensions=["jinja2.ext.loopcontrols"]
+    )
+    environment.globals["strftime_now"] = time.strftime
     environment.globals["raise_exception"] = refuse
     names: dict[str, Any] = {
         "bos_token": "" if vocabulary.bos_id is None else vocabulary.spelling(vocabulary.bos_id),

@@ -7,6 +7,7 @@ lines; it is imported only here and only on a terminal that can do it.
 from __future__ import annotations
 
 import importlib.util
+import signal
 import sys
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -45,6 +46,8 @@ class PlainReader:
         try:
             line = sys.stdin.readline()
         except Interruption as error:
+            if error.signum != signal.SIGINT:
+                raise
             self._stream.write("\n")
             raise KeyboardInterrupt from error
         if not line:

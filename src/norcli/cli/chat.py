@@ -10,12 +10,16 @@ import os
 import sys
 from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from norcli.chat.options import TERMINAL_TEMPERATURE, ChatOptions
 from norcli.cli.command import Command, Outcome, write_plan
 from norcli.console import Console
 from norcli.errors import DataError, UsageError
 from norcli.streams import STDIN_NAME, atomic_file, check_output, open_input
+
+if TYPE_CHECKING:
+    from norcli.chat.engines import ModelDescription
 
 
 def run(options: ChatOptions, console: Console) -> Outcome:
@@ -41,8 +45,8 @@ def run(options: ChatOptions, console: Console) -> Outcome:
         write_plan(plan, options.json)
         return Outcome(plan)
     if is_session:
-        return _talk(options, console)
-    return _answer(options, console)
+        return _talk(options, description, console)
+    return _answer(options, description, console)
 
 
 def _read_text(what: str) -> str:
@@ -57,12 +61,12 @@ def _read_text(what: str) -> str:
     return text
 
 
-def _answer(options: ChatOptions, console: Console) -> Outcome:
+def _answer(options: ChatOptions, description: ModelDescription, console: Console) -> Outcome:
     from norcli.chat.answers import answer_records, write_answer
     from norcli.chat.start import open_session
 
     if options.jsonl:
-        with open_session(options, console) as new_session:
+        with open_session(options, console, description=description) as new_session:
             totals = answer_records(options, new_session, console)
         stats = totals.as_stats()
         summary = (f"{totals.answers} answers, {totals.new_tokens} tokens, "
@@ -71,7 +75,7 @@ def _answer(options: ChatOptions, console: Console) -> Outcome:
     prompt = options.prompt if options.prompt is not None else _read_text("prompt")
     extra = _read_text("input text") if options.input_text == "-" else options.input_text
     with (
-        open_session(options, console) as new_session,
+        open_session(options, console, description=description) as new_session,
         atomic_file(options.output, overwrite=options.overwrite) as stream,
     ):
         totals = write_answer(new_session(), prompt, extra, stream, console)
@@ -80,11 +84,12 @@ def _answer(options: ChatOptions, console: Console) -> Outcome:
     return Outcome(stats, told if options.speed else "")
 
 
-def _talk(options: ChatOptions, console: Console) -> Outcome:
+def _talk(options: ChatOptions, description: ModelDescription, console: Console) -> Outcome:
     from norcli.chat.start import talk
 
-    home = os.environ.get("XDG_STATE_HOME") or str(Path.home() / ".local" / "state")
-    totals = talk(options, Path(home) / "norcli" if options.save else None, console)
+    home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    state = Path(home) / "norcli" if options.save else None
+    totals = talk(options, description, state, console)
     return Outcome(totals.as_stats())
 
 
@@ -102,7 +107,7 @@ COMMANDS = {
         examples=(
             ("Talk with a model", "norcli chat model-Q4_K_M.gguf"),
             ("Ask one question", 'echo "Hva er Norges lengste elv?" | norcli chat model.gguf'),
-            ("Ask about a text", "norcli chat M.gguf --prompt Oppsummer. --input-text - < text.txt"),
+            ("Ask about a text", "norcli chat M.gguf --prompt Oppsummer --input-text - < a.txt"),
             ("Answer many prompts", "norcli chat M.gguf --jsonl prompts.jsonl -o answers.jsonl"),
         ),
     )
