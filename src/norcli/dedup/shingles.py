@@ -29,6 +29,7 @@ _MIX_2 = np.uint64(0xC4CEB9FE1A85EC53)
 _HALF, _LEFT, _RIGHT = np.uint64(33), np.uint64(27), np.uint64(37)
 _BLANK = np.uint64(32)
 _ONE = np.uint64(1)
+_KIND, _KIND_BITS = np.uint64(7), np.uint64(3)
 
 _njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
@@ -44,15 +45,18 @@ def classify(code: int) -> int:
     return WORD if category[0] in "LMN" else SEPARATOR
 
 
-def _tables() -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint32]]:
-    codes = range(TABLE_SIZE)
-    lowered = [chr(code).lower() for code in codes]
-    # Capital I with a dot is the one letter whose small form is two characters; it stays itself.
-    folds = [ord(low) if len(low) == 1 else code for code, low in zip(codes, lowered, strict=True)]
-    return np.array([classify(code) for code in codes], np.uint8), np.array(folds, np.uint32)
+def _folding_table() -> npt.NDArray[np.uint32]:
+    """Return for each code point below `TABLE_SIZE` its small letter << 3 | its class."""
+    entries = np.empty(TABLE_SIZE, np.uint32)
+    for code in range(TABLE_SIZE):
+        lowered = chr(code).lower()
+        # Capital I with a dot is the one letter whose small form is two characters.
+        symbol = ord(lowered) if len(lowered) == 1 else code
+        entries[code] = symbol << 3 | classify(code)
+    return entries
 
 
-CLASSES, FOLDS = _tables()
+FOLDING = _folding_table()
 
 
 @_njit
@@ -75,6 +79,12 @@ def classify_wide(code: int) -> int:
     ):
         return SEPARATOR
     return WORD
+
+
+@_njit
+def _wide_entry(code: int) -> Any:
+    """Return what the table would hold for a code point from `TABLE_SIZE` on."""
+    return np.uint64(code) << _KIND_BITS | np.uint64(classify_wide(code))
 
 
 @_njit
@@ -129,8 +139,8 @@ def _push_word(
 
 @_njit
 def _shingle_text(
-    data: Any, begin: int, end: int, ring: Any, gone: Any, classes: Any, folds: Any,
-    shingles: Any, start: int, text_hash: Any,
+    data: Any, begin: int, end: int, ring: Any, gone: Any, folding: Any, shingles: Any,
+    start: int, text_hash: Any,
 ) -> int:  # fmt: skip
     """Write the shingles of one text from `start` on; return how many there are."""
     ring[:] = np.uint64(0)
@@ -145,8 +155,8 @@ def _shingle_text(
         if position < end:
             code, width = _decode(data, position)
         position += width
-        kind = classes[code] if code < TABLE_SIZE else classify_wide(code)
-        symbol = np.uint64(folds[code]) if code < TABLE_SIZE else np.uint64(code)
+        entry = np.uint64(folding[code]) if code < TABLE_SIZE else _wide_entry(code)
+        kind, symbol = entry & _KIND, entry >> _KIND_BITS
         if kind == WORD:
             word, in_word = (word ^ symbol) * _FNV_PRIME, True
             continue
@@ -176,7 +186,7 @@ def _shingle_text(
 
 @_njit
 def shingle_batch(
-    data: Any, offsets: Any, ngram: int, classes: Any, folds: Any, shingles: Any, starts: Any,
+    data: Any, offsets: Any, ngram: int, folding: Any, shingles: Any, starts: Any,
     text_hashes: Any,
 ) -> None:  # fmt: skip
     """Shingle the texts of a batch, one after another.
@@ -185,8 +195,7 @@ def shingle_batch(
         data: uint8, the UTF-8 bytes of all texts.
         offsets: int64 [texts + 1], where each begins; the last is the end.
         ngram: Words in a shingle.
-        classes: uint8 [TABLE_SIZE].
-        folds: uint32 [TABLE_SIZE].
+        folding: uint32 [TABLE_SIZE], `FOLDING`.
         shingles: uint64, filled; room for half as many as there are bytes plus one per text.
         starts: int64 [texts + 1], filled with where each text's shingles begin.
         text_hashes: uint64 [texts, 2], filled with the 128-bit hash of each folded text.
@@ -198,7 +207,7 @@ def shingle_batch(
     starts[0] = 0
     for text in range(offsets.size - 1):
         count = _shingle_text(
-            data, offsets[text], offsets[text + 1], ring, gone, classes, folds, shingles,
+            data, offsets[text], offsets[text + 1], ring, gone, folding, shingles,
             starts[text], text_hashes[text],
         )  # fmt: skip
         starts[text + 1] = starts[text] + count
@@ -219,7 +228,7 @@ def shingle_texts(
     shingles = np.empty(data.size + len(texts), np.uint64)
     starts = np.empty(len(texts) + 1, np.int64)
     hashes = np.empty((len(texts), 2), np.uint64)
-    shingle_batch(data, offsets, ngram, CLASSES, FOLDS, shingles, starts, hashes)
+    shingle_batch(data, offsets, ngram, FOLDING, shingles, starts, hashes)
     return shingles[: starts[-1]], starts, hashes
 
 
