@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from norcli.formats.shards import token_dtype
-from norcli.tokens.export import has_inner_space
+from norcli.tokens.export import SPACE, has_inner_space
 from norcli.tokens.huggingface import SentencePieceTokenizer, Tokenizer
 
 Ids = npt.NDArray[Any]
@@ -144,6 +144,9 @@ def _split(text: str) -> list[Any]:
     """Cut a text into keys of words; their ids one after another are those of the text."""
     if not text:
         return []
+    if SPACE in text:
+        # A space sign that is written out joins spaces beside it.
+        return [(text,)]
     if "  " in text or _BREAK in text or text[0] in " \n" or text[-1] == " " or " \n" in text:
         # Runs of spaces belong to the word after them, with or without a break: cut with care,
         # and as tuples, so that these words are not taken for those of the plain way.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import re
 import string
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -30,8 +30,8 @@ FURTHER_CHARACTERS = "ðþíïóúýëçìùǩǥǧǯʒƷÐÞÍÏÓÚÝËÇǨǤǦ
 _FURTHER_FROM_VOCAB_SIZE = 16_000
 CHECK_TEXTS = 2000
 MEASURE_BYTES_PER_LANGUAGE = 1_000_000
-_TOO_LARGE = re.compile(r"value <= (\d+)")
-_TOO_SMALL = re.compile(r"\d+ vs (\d+)")
+_TOO_LARGE = re.compile(r"too high .* value <= (\d+)")
+_TOO_SMALL = re.compile(r"smaller than required_chars\. \d+ vs (\d+)")
 
 
 def default_required_chars(vocab_size: int) -> str:
@@ -121,7 +121,7 @@ def train_tokenizer(options: TokenizeTrainOptions, console: Console) -> TrainedT
         )  # fmt: skip
     _check_sample(sample, mix, options, console)
     console.info(f"training on {sample.bytes} bytes of {sum(sample.seen_bytes.values())}")
-    model = train_model(sample.lines(), options)
+    model = train_model(sample.lines, options)
     with atomic_directory(options.output, overwrite=options.overwrite) as directory:
         compared = write_tokenizer(model, directory, _check_texts(sample))
         tokenizer = SentencePieceTokenizer(directory / MODEL_FILE)
@@ -149,63 +149,86 @@ def _check_sample(
             console.warn(f"--mix names {language}, but there is no text in it")
 
 
-def train_model(lines: Iterator[str], options: TokenizeTrainOptions) -> bytes:
+def train_model(lines: Callable[[], Iterator[str]], options: TokenizeTrainOptions) -> bytes:
     """Run SentencePiece on lines of text and return the model.
 
     The result depends on lines and options alone; SentencePiece's own log is silenced.
 
+    Args:
+        lines: Gives the lines from the beginning each time it is called.
+        options: Vocabulary size and characters.
+
     Raises:
         DataError: The vocabulary does not fit the text; says the size that would.
     """
+    try:
+        return _run_sentencepiece(lines(), options)
+    except RuntimeError as error:
+        reason = str(error)
+        if found := _TOO_LARGE.search(reason):
+            most = _largest_vocabulary(lines, options, int(found.group(1)))
+            raise DataError(
+                f"a vocabulary of {options.vocab_size} is larger than the text allows: "
+                f"at most {most} pieces",
+                hint=f"give --vocab-size {most} or less, or more text",
+            ) from error
+        if found := _TOO_SMALL.search(reason):
+            least = found.group(1)
+            raise DataError(
+                f"a vocabulary of {options.vocab_size} is too small for the characters and bytes: "
+                f"at least {least} pieces",
+                hint=f"give --vocab-size {least} or more, or fewer --required-chars",
+            ) from error
+        raise DataError(f"sentencepiece cannot train on this text: {reason}") from error
+
+
+def _largest_vocabulary(
+    lines: Callable[[], Iterator[str]], options: TokenizeTrainOptions, most: int
+) -> int:
+    """Return the largest vocabulary that works, given what SentencePiece said it is.
+
+    Where that many pieces bring fewer characters of their own than the size that was tried, there
+    are fewer pieces in all, and SentencePiece has to say again.
+    """
+    if options.required_chars is None and options.vocab_size >= _FURTHER_FROM_VOCAB_SIZE > most:
+        try:
+            _run_sentencepiece(lines(), replace(options, vocab_size=most))
+        except RuntimeError as error:
+            if found := _TOO_LARGE.search(str(error)):
+                return int(found.group(1))
+    return most
+
+
+def _run_sentencepiece(lines: Iterator[str], options: TokenizeTrainOptions) -> bytes:
     import sentencepiece
 
     required = options.required_chars
     if required is None:
         required = default_required_chars(options.vocab_size)
     model = io.BytesIO()
-    try:
-        sentencepiece.SentencePieceTrainer.train(
-            sentence_iterator=lines,
-            model_writer=model,
-            model_type="bpe",
-            vocab_size=options.vocab_size,
-            character_coverage=options.character_coverage,
-            required_chars=required,
-            byte_fallback=True,
-            split_digits=True,
-            normalization_rule_name="identity",
-            allow_whitespace_only_pieces=True,
-            remove_extra_whitespaces=False,
-            # Passages are cut to length before; nothing may be skipped for being long.
-            max_sentence_length=1 << 20,
-            unk_id=0,
-            bos_id=1,
-            eos_id=2,
-            pad_id=3 if options.pad else -1,
-            # The number is stored in the model, and more threads do not make BPE faster.
-            num_threads=1,
-            minloglevel=2,
-        )
-    except RuntimeError as error:
-        raise _vocabulary_error(str(error), options.vocab_size) from error
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=lines,
+        model_writer=model,
+        model_type="bpe",
+        vocab_size=options.vocab_size,
+        character_coverage=options.character_coverage,
+        required_chars=required,
+        byte_fallback=True,
+        split_digits=True,
+        normalization_rule_name="identity",
+        allow_whitespace_only_pieces=True,
+        remove_extra_whitespaces=False,
+        # Passages are cut to length before; nothing may be skipped for being long.
+        max_sentence_length=1 << 20,
+        unk_id=0,
+        bos_id=1,
+        eos_id=2,
+        pad_id=3 if options.pad else -1,
+        # The number is stored in the model, and more threads do not make BPE faster.
+        num_threads=1,
+        minloglevel=2,
+    )
     return model.getvalue()
-
-
-def _vocabulary_error(reason: str, vocab_size: int) -> Exception:
-    if "too high" in reason and (found := _TOO_LARGE.search(reason)):
-        most = int(found.group(1))
-        return DataError(
-            f"a vocabulary of {vocab_size} is larger than the text allows: at most {most} pieces",
-            hint=f"give --vocab-size {most} or less, or more text",
-        )
-    if "smaller than required_chars" in reason and (found := _TOO_SMALL.search(reason)):
-        least = int(found.group(1))
-        return DataError(
-            f"a vocabulary of {vocab_size} is too small for the characters and bytes: "
-            f"at least {least} pieces",
-            hint=f"give --vocab-size {least} or more, or fewer --required-chars",
-        )
-    return DataError(f"sentencepiece cannot train on this text: {reason}")
 
 
 def _check_texts(sample: Sample) -> Iterator[str]:
