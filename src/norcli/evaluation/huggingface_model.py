@@ -8,7 +8,6 @@ in one sequence and do not see each other (see docs/design/0007).
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,36 +17,22 @@ from torch import Tensor
 
 from norcli.console import Console
 from norcli.errors import DataError, UnavailableError, missing_extra
+from norcli.evaluation.layout import (
+    Tree,
+    counted_likelihood,
+    cut_middle,
+    lay_out_tree,
+    windows,
+)
 from norcli.evaluation.models import Advance, Answer, Continuations, Likelihood, cut_at_stop
 from norcli.evaluation.options import EvalOptions
-from norcli.tokens.huggingface import JSON_FILE, Tokenizer, load_tokenizer
-from norcli.training.templates import template_of
+from norcli.tokens.huggingface import load_tokenizer
+from norcli.training.templates import begins_with_bos, template_of
 
 # Classes whose logits are the output layer applied to the last hidden state, nothing else.
 PLAIN_HEADS = frozenset(
     {"gpt2", "gptj", "gpt_neox", "bloom", "llama", "mistral", "mixtral", "qwen2", "qwen3"}
 )
-
-
-def begins_with_bos(directory: Path, tokenizer: Tokenizer) -> bool:
-    """Whether the model was trained with a begin piece before each text.
-
-    tokenizer_config.json says so; else what tokenizer.json itself puts in front; else, for a
-    SentencePiece model, Llama's habit, which is yes where there is such a piece.
-    """
-    if tokenizer.bos_id is None:
-        return False
-    config_file = directory / "tokenizer_config.json"
-    if config_file.is_file():
-        said = json.loads(config_file.read_text(encoding="utf-8")).get("add_bos_token")
-        if isinstance(said, bool):
-            return said
-    if (directory / JSON_FILE).is_file():
-        from tokenizers import Tokenizer as Backend
-
-        ids = Backend.from_file(str(directory / JSON_FILE)).encode("a").ids
-        return bool(ids and ids[0] == tokenizer.bos_id)
-    return True
 
 
 class HuggingFaceModel:
@@ -80,9 +65,8 @@ class HuggingFaceModel:
                 f"{config.vocab_size}", path=directory,
             )  # fmt: skip
         bos = self.tokenizer.bos_id
-        self.prefix = (
-            [bos] if bos is not None and begins_with_bos(directory, self.tokenizer) else []
-        )
+        begins = begins_with_bos(directory)
+        self.prefix = [bos] if begins and bos is not None else []
         self._plain_head = config.model_type in PLAIN_HEADS
 
     # Greedy answers
@@ -94,7 +78,7 @@ class HuggingFaceModel:
         """Return the greedy answer to each prompt; see `LanguageModel`."""
         room = max(1, self.context - max_new_tokens)
         encoded = [self.prefix + ids for ids in self.tokenizer.encode_batch(list(prompts))]
-        kept = [self._kept(ids, room) for ids in encoded]
+        kept = [cut_middle(ids, room) for ids in encoded]
         answers: list[Answer | None] = [None] * len(kept)
         sizes = [len(ids) + max_new_tokens for ids in kept]
         for batch in self._batches(sizes):
@@ -104,13 +88,6 @@ class HuggingFaceModel:
                 answers[index] = Answer(cut_at_stop(text, stop), truncated)
             advance(len(batch))
         return [answer for answer in answers if answer is not None]
-
-    def _kept(self, ids: list[int], room: int) -> list[int]:
-        """Cut a prompt in its middle: the request stands first, the cue for the answer last."""
-        if len(ids) <= room:
-            return ids
-        tail = (room + 1) // 2
-        return ids[: room - tail] + ids[len(ids) - tail :]
 
     def _greedy(self, rows: list[list[int]], max_new_tokens: int, stop: Sequence[str]) -> list[str]:
         from transformers import DynamicCache
@@ -159,7 +136,7 @@ class HuggingFaceModel:
         self, requests: Sequence[tuple[str, Sequence[str]]], advance: Advance
     ) -> list[Continuations]:
         """Return the log-probability of each continuation; see `LanguageModel`."""
-        trees = [self._tree(prompt, list(words)) for prompt, words in requests]
+        trees = [self._tree(prompt, words) for prompt, words in requests]
         results: list[Continuations | None] = [None] * len(trees)
         for batch in self._batches([tree.size for tree in trees]):
             scores = self._score_trees([trees[i] for i in batch])
@@ -168,34 +145,12 @@ class HuggingFaceModel:
             advance(len(batch))
         return [result for result in results if result is not None]
 
-    def _tree(self, prompt: str, words: list[str]) -> _Tree:
-        """Lay out a prompt and its continuations.
+    def _tree(self, prompt: str, words: Sequence[str]) -> Tree:
+        bos, eos = self.tokenizer.bos_id, self.tokenizer.eos_id
+        start = next((piece for piece in (bos, eos) if piece is not None), 0)
+        return lay_out_tree(prompt, words, self.tokenizer.encode, self.prefix, start, self.context)
 
-        Encoding prompt and continuation together gives the pieces the model would see; pieces
-        that span the seam belong to the continuation, for all of them alike.
-        """
-        alone = self.prefix + self.tokenizer.encode(prompt)
-        joined = [
-            self.prefix + self.tokenizer.encode(f"{prompt} {word}" if prompt else word)
-            for word in words
-        ]
-        shared = len(alone)
-        for ids in joined:
-            shared = min(shared, _common(alone, ids), len(ids) - 1)
-        stem = alone[:shared]
-        if not stem:
-            # Nothing to predict the first piece from: an end of text, or any begin piece.
-            start = (
-                self.tokenizer.eos_id if self.tokenizer.bos_id is None else self.tokenizer.bos_id
-            )
-            stem = [0 if start is None else start]
-        branches = [ids[shared:] for ids in joined]
-        room = self.context - max(len(branch) for branch in branches)
-        if room < 1:
-            raise DataError(f"an answer is longer than the context of {self.context} tokens")
-        return _Tree(self._kept(stem, room), branches, truncated=len(stem) > room)
-
-    def _score_trees(self, trees: Sequence[_Tree]) -> list[list[float]]:
+    def _score_trees(self, trees: Sequence[Tree]) -> list[list[float]]:
         width = max(tree.size for tree in trees)
         ids = torch.zeros(len(trees), width, dtype=torch.long)
         positions = torch.zeros(len(trees), width, dtype=torch.long)
@@ -204,8 +159,8 @@ class HuggingFaceModel:
         sources: list[tuple[int, int]] = []
         targets: list[int] = []
         for row, tree in enumerate(trees):
-            tree.fill(ids[row], positions[row], sees[row])
-            for place, target in tree.predictions():
+            _fill(tree, ids[row], positions[row], sees[row])
+            for place, target in _predictions(tree):
                 sources.append((row, place))
                 targets.append(target)
         picked = self._log_probs(
@@ -257,51 +212,41 @@ class HuggingFaceModel:
     def likelihoods(self, texts: Sequence[str], advance: Advance) -> list[Likelihood]:
         """Return how well each text is predicted; see `LanguageModel`.
 
-        Texts longer than the context are read in windows that overlap by half, so that every
-        token is predicted once, and from half a context at least.
+        Texts longer than the context are read in the windows of `layout.windows`.
         """
         encoded = self.tokenizer.encode_batch(list(texts))
-        windows: list[tuple[int, list[int], int]] = []
+        pieces: list[tuple[int, list[int], int]] = []
         for index, ids in enumerate(encoded):
-            windows += [(index, *window) for window in _windows(self.prefix + ids, self.context)]
+            pieces += [(index, *window) for window in windows(self.prefix + ids, self.context)]
         nll = [0.0] * len(texts)
-        left = [sum(1 for window in windows if window[0] == i) for i in range(len(texts))]
+        left = [sum(1 for piece in pieces if piece[0] == i) for i in range(len(texts))]
         advance(left.count(0))
-        for batch in self._batches([len(ids) for _, ids, _ in windows]):
-            sums = self._score_windows([windows[i][1:] for i in batch])
+        for batch in self._batches([len(ids) for _, ids, _ in pieces]):
+            sums = self._score_windows([pieces[i][1:] for i in batch])
             for place, total in zip(batch, sums, strict=True):
-                owner = windows[place][0]
+                owner = pieces[place][0]
                 nll[owner] -= total
                 left[owner] -= 1
                 advance(int(left[owner] == 0))
         return [
-            self._likelihood(text, ids, total)
+            counted_likelihood(text, ids, total, bool(self.prefix), self.tokenizer.decode(ids[:1]))
             for text, ids, total in zip(texts, encoded, nll, strict=True)
         ]
 
-    def _score_windows(self, windows: Sequence[tuple[list[int], int]]) -> list[float]:
-        width = max(len(ids) for ids, _ in windows)
-        ids = torch.zeros(len(windows), width, dtype=torch.long)
+    def _score_windows(self, batch: Sequence[tuple[list[int], int]]) -> list[float]:
+        width = max(len(ids) for ids, _ in batch)
+        ids = torch.zeros(len(batch), width, dtype=torch.long)
         # Padding at the end needs no mask: causal attention never looks there.
         sources: list[tuple[int, int]] = []
         targets: list[int] = []
         counts = []
-        for row, (window, first) in enumerate(windows):
+        for row, (window, first) in enumerate(batch):
             ids[row, : len(window)] = torch.tensor(window)
             sources += [(row, place - 1) for place in range(first, len(window))]
             targets += window[first:]
             counts.append(len(window) - first)
         picked = self._log_probs(ids, targets, sources)
         return [float(part.double().sum()) for part in torch.split(picked, counts)]
-
-    def _likelihood(self, text: str, ids: list[int], nll: float) -> Likelihood:
-        size, words = len(text.encode("utf-8")), len(text.split())
-        if self.prefix or not ids:
-            return Likelihood(nll, len(ids), words, size)
-        first = self.tokenizer.decode(ids[:1])
-        return Likelihood(
-            nll, len(ids) - 1, max(words - 1, 0), max(size - len(first.encode("utf-8")), 0)
-        )
 
     def _batches(self, sizes: Sequence[int]) -> Iterator[list[int]]:
         """Yield indices in batches of at most ``batch_tokens``, longest first."""
@@ -316,65 +261,31 @@ class HuggingFaceModel:
             yield batch
 
 
-class _Tree:
-    """A prompt (the stem) with its continuations (the branches) in one sequence.
-
-    A branch's last token is predicted but never read, so it takes no place.
-    """
-
-    def __init__(self, stem: list[int], branches: list[list[int]], *, truncated: bool) -> None:
-        self.stem = stem
-        self.branches = branches
-        self.truncated = truncated
-        self.size = len(stem) + sum(len(branch) - 1 for branch in branches)
-
-    def fill(self, ids: Tensor, positions: Tensor, sees: Tensor) -> None:
-        """Write tokens (T,), positions (T,) and who sees whom (T, T) of one row."""
-        begin = len(self.stem)
-        ids[:begin] = torch.tensor(self.stem)
-        positions[:begin] = torch.arange(begin)
-        sees[:begin, :begin] = torch.ones(begin, begin, dtype=torch.bool).tril()
-        stem = begin
-        for branch in self.branches:
-            length = len(branch) - 1
-            end = begin + length
-            ids[begin:end] = torch.tensor(branch[:-1], dtype=torch.long)
-            positions[begin:end] = torch.arange(stem, stem + length)
-            sees[begin:end, :stem] = True
-            sees[begin:end, begin:end] = torch.ones(length, length, dtype=torch.bool).tril()
-            begin = end
-
-    def predictions(self) -> Iterator[tuple[int, int]]:
-        """Yield (place that predicts, token predicted), branch by branch."""
-        begin = len(self.stem)
-        for branch in self.branches:
-            yield len(self.stem) - 1, branch[0]
-            for offset, token in enumerate(branch[1:]):
-                yield begin + offset, token
-            begin += len(branch) - 1
+def _fill(tree: Tree, ids: Tensor, positions: Tensor, sees: Tensor) -> None:
+    """Write a tree's tokens (T,), positions (T,) and who sees whom (T, T) into one row."""
+    stem = begin = len(tree.stem)
+    ids[:begin] = torch.tensor(tree.stem)
+    positions[:begin] = torch.arange(begin)
+    sees[:begin, :begin] = torch.ones(begin, begin, dtype=torch.bool).tril()
+    for branch in tree.branches:
+        # A branch's last token is predicted but never read, so it takes no place.
+        length = len(branch) - 1
+        end = begin + length
+        ids[begin:end] = torch.tensor(branch[:-1], dtype=torch.long)
+        positions[begin:end] = torch.arange(stem, stem + length)
+        sees[begin:end, :stem] = True
+        sees[begin:end, begin:end] = torch.ones(length, length, dtype=torch.bool).tril()
+        begin = end
 
 
-def _common(first: Sequence[int], second: Sequence[int]) -> int:
-    length = 0
-    for a, b in zip(first, second, strict=False):
-        if a != b:
-            break
-        length += 1
-    return length
-
-
-def _windows(ids: list[int], context: int) -> Iterator[tuple[list[int], int]]:
-    """Yield windows of at most ``context`` tokens with the index of the first token to score."""
-    if len(ids) < 2:
-        return
-    yield ids[:context], 1
-    step = max(1, context // 2)
-    end = context
-    while end < len(ids):
-        stop = min(end + step, len(ids))
-        start = max(0, stop - context)
-        yield ids[start:stop], end - start
-        end = stop
+def _predictions(tree: Tree) -> Iterator[tuple[int, int]]:
+    """Yield (place that predicts, token predicted), branch by branch."""
+    begin = len(tree.stem)
+    for branch in tree.branches:
+        yield len(tree.stem) - 1, branch[0]
+        for offset, token in enumerate(branch[1:]):
+            yield begin + offset, token
+        begin += len(branch) - 1
 
 
 def _pick(logits: Tensor, targets: Tensor) -> Tensor:

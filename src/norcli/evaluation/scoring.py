@@ -142,8 +142,8 @@ def run_task(
         records, truncated = run(data, template, model, options, _advance(progress))
     if truncated:
         console.warn(
-            f"{data.task.name}: {truncated} of {len(records)} prompts were cut in the middle to fit "
-            f"{model.context} tokens", kind=f"truncated {data.task.name}",
+            f"{data.task.name}: {truncated} of {len(records)} prompts were cut in the middle "
+            f"to fit {model.context} tokens", kind=f"truncated {data.task.name}",
         )  # fmt: skip
     return TaskRun(data, template, records, truncated)
 
