@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -87,7 +88,7 @@ def test_batches_and_single_documents_give_the_same_bytes(
                          shard_tokens=shard_tokens)  # fmt: skip
     borders = [0, *sorted(min(cut, len(lengths)) for cut in cuts), len(lengths)]
     with writer:
-        for begin, end in zip(borders, borders[1:], strict=False):
+        for begin, end in pairwise(borders):
             flat = [t for ids in documents[begin:end] for t in [*ids, 2]]
             writer.add_framed(np.array(flat, np.uint16), np.array(lengths[begin:end], np.int64))
     assert {p.name: p.read_bytes() for p in one.iterdir()} == {

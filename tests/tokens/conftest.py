@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
+from tokenizer_texts import documents
 
 from norcli.console import Console
 from norcli.tokens.huggingface import SentencePieceTokenizer
 from norcli.tokens.options import TokenizeTrainOptions
 from norcli.tokens.train import train_tokenizer
-
-sys.path.insert(0, str(Path(__file__).parent))
-
-from texts import documents  # noqa: E402
 
 
 def write_jsonl(path: Path, records: list[dict[str, str]]) -> Path:

@@ -10,7 +10,7 @@ import pytest
 import sentencepiece
 from hypothesis import example, given
 from hypothesis import strategies as st
-from texts import documents
+from tokenizer_texts import documents
 
 from norcli.tokens import encode
 from norcli.tokens.encode import CorpusEncoder, can_cut_at_words

@@ -11,7 +11,7 @@ import pytest
 import sentencepiece
 from hypothesis import given
 from hypothesis import strategies as st
-from texts import documents
+from tokenizer_texts import documents
 from tokenizers import Tokenizer as Backend
 
 from norcli.errors import DataError

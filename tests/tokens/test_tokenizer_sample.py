@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from texts import documents
+from tokenizer_texts import documents
 
 from norcli.errors import UsageError
 from norcli.formats.documents import Document, Place
