@@ -7,15 +7,16 @@ from norcli.console import Console
 from norcli.corpus.options import CrawlFilterOptions, SampleOptions
 
 DESCRIPTION = """\
-Read web pages and documents, and write clean Norwegian and Sámi text as JSONL. Inputs may be WARC \
-(also WET), HTML, text, JSONL and Parquet, compressed with gzip or zstd, in any mix.
+Read web pages and documents, and write clean Norwegian and Sámi text as JSONL. Inputs may be \
+WARC (also WET), HTML, text, JSONL and Parquet, compressed with gzip or zstd, in any mix.
 
-Each document is extracted, normalized, its language identified, its quality measured, and personal \
-data masked. A document that breaks a rule is dropped; --rejects keeps it with the rule, the value \
-and the threshold. Thresholds differ between languages and are tuned with --rules.
+Each document is extracted, normalized, its language identified, its quality measured, and \
+personal data masked. A document that breaks a rule is dropped; --rejects keeps it with the rule, \
+the value and the threshold. Thresholds differ between languages and are tuned with --rules.
 
 A page in several languages is dropped by min_main_language_share when less than 70 % of its \
-characters are in the languages kept; the field lang_segments says what it holds.
+characters are in the languages kept; the field lang_segments says what it holds. --mixed trim \
+keeps those characters and drops the others instead.
 
 The table of what each rule dropped is printed on standard error."""
 

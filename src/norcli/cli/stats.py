@@ -9,9 +9,9 @@ from norcli.console import Console
 from norcli.corpus.options import StatsOptions
 
 DESCRIPTION = """\
-Read records and print what the corpus holds: documents, words, bytes and, with --tokenizer, tokens, \
-by language, source, source group and licence; a histogram of lengths; and the shares the report \
-gives: Nynorsk and Sámi of the Norwegian portion, copyrighted text.
+Read records and print what the corpus holds: documents, words, bytes and, with --tokenizer, \
+tokens, by language, source, source group and licence; a histogram of lengths; and the shares \
+the report gives: Nynorsk and Sámi of the Norwegian portion, copyrighted text.
 
 Groups come from the fields lang, source, source_group, license and copyrighted, as crawl-filter \
 writes them. A table is left out where no record has its field."""

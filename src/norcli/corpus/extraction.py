@@ -28,6 +28,10 @@ _DATE_META = re.compile(
     r"""dcterms\.(?:created|issued)|pubdate)["'][^>]{0,200}?content\s*=\s*["']([^"']{4,40})""",
     re.IGNORECASE,
 )
+_CANONICAL = re.compile(
+    r"""<link(?=[^>]{0,300}?rel\s*=\s*["']?canonical)[^>]{0,300}?href\s*=\s*["'](https?://[^"'\s]+)""",
+    re.IGNORECASE,
+)
 _ISO_DATE = re.compile(r"(?:19|20)\d\d-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])")
 _BYTE_ORDER_MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16")
@@ -37,11 +41,12 @@ _AS_WINDOWS = {"iso8859-1", "ascii", "latin-1", "latin1"}
 
 
 class ExtractedPage(NamedTuple):
-    """What a page holds; `date` is YYYY-MM-DD where the page says when it was published."""
+    """What a page holds; all but the text only where the page says it, `date` as YYYY-MM-DD."""
 
     text: str
     title: str | None
     date: str | None
+    url: str | None
 
 
 def charset_of_header(content_type: str | None) -> str | None:
@@ -122,8 +127,10 @@ def extract_page(data: bytes, charset: str | None = None) -> ExtractedPage:
     title = _TITLE.search(page)
     date = _DATE_META.search(page)
     iso = _ISO_DATE.search(date.group(1)) if date else None
+    canonical = _CANONICAL.search(page)
     return ExtractedPage(
         text or "",
         html.unescape(title.group(1)).strip() or None if title else None,
         iso.group() if iso else None,
+        html.unescape(canonical.group(1)) if canonical else None,
     )

@@ -141,4 +141,4 @@ def format_bytes(count: int) -> str:
         value /= 1000
         if value < 999.95:
             return f"{value:.1f} {unit}"
-    return f"{value:.1f} PB"
+    return f"{value / 1000:.1f} PB"

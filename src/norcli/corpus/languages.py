@@ -8,7 +8,7 @@ docs/design/0002-corpus-pipeline.md.
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
@@ -104,7 +104,7 @@ class LanguageJudge:
 
     def _cut_up(self, text: str, whole: Identification) -> DocumentLanguage:
         characters: Counter[str] = Counter()
-        scores: Counter[str] = Counter()
+        scores: defaultdict[str, float] = defaultdict(float)
         segments = self._identifier.segments(text)
         for segment in segments:
             length = segment.end - segment.start

@@ -12,7 +12,6 @@ import unicodedata
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
 
 from norcli.corpus import scan
 from norcli.corpus.language.identifier import pack

@@ -49,7 +49,7 @@ class CrawlFilterOptions(RecordInputOptions, RecordOutputOptions, GeneralOptions
         minimum=0.0, maximum=1.0, default_text="per language, from the rules",
     )  # fmt: skip
     mixed: str = option(
-        "drop", help="Pages mostly in other languages: drop them, or trim them to the languages kept",
+        "drop", help="Pages partly in other languages: drop, or trim to the languages kept",
         group=LANGUAGE, choices=("drop", "trim"),
     )  # fmt: skip
     rules: str | None = option(

@@ -130,6 +130,8 @@ class FilterPipeline:
             work.text = page.text
             if page.title:
                 raw.fields.setdefault("title", page.title)
+            if page.url:
+                raw.fields.setdefault("url", page.url)
             if date := page.date or raw.fields.get("crawl_date"):
                 raw.fields.setdefault("date", date)
             if not page.text.strip():

@@ -66,7 +66,9 @@ def is_national_id(digits: str) -> bool:
     day, month = int(digits[:2]), int(digits[2:4])
     if day > 40:
         day -= 40
-    if not (1 <= month <= 12 and 1 <= day <= (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]):
+    if not (
+        1 <= month <= 12 and 1 <= day <= (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]
+    ):
         return False
     first = check_digit(digits[:9], (3, 7, 6, 1, 8, 9, 4, 5, 2))
     second = check_digit(digits[:10], (5, 4, 3, 2, 7, 6, 5, 4, 3, 2))
@@ -88,7 +90,7 @@ def find_personal_data(text: str, flags: int = MARKERS) -> list[PersonalDatum]:
 
     Args:
         text: Any text.
-        flags: Its `scan` flags; without MARKERS there is nothing to find, and nothing is looked for.
+        flags: Its `scan` flags; without MARKERS there is nothing to find.
     """
     if not flags & MARKERS:
         return []

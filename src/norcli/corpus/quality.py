@@ -68,7 +68,9 @@ class Rules:
                 tables.setdefault(code, {}).update(rules)
         for name in disabled:
             if not any(name in rules for rules in tables.values()) and name not in OTHER_RULES:
-                known = ", ".join(dict.fromkeys(rule for rules in tables.values() for rule in rules))
+                known = ", ".join(
+                    dict.fromkeys(rule for rules in tables.values() for rule in rules)
+                )
                 raise ConfigError(f'--disable: no rule "{name}"', hint=f"rules: {known}")
             for rules in tables.values():
                 rules.pop(name, None)
@@ -114,13 +116,13 @@ def _read_tables(path: str) -> dict[str, dict[str, float]]:
         raise ConfigError(f"cannot be read as TOML: {error}", path=path) from error
     known = (*LANGUAGE_RULES, *MEASURE_RULES, *TEXT_RULES)
     for code, rules in tables.items():
-        if code != "default" and code not in (*LANGUAGES, NORWEGIAN, "und"):
-            raise ConfigError(
-                f'no language "{code}"', path=path, hint=f"default, {', '.join(LANGUAGES)}"
-            )
         if not isinstance(rules, dict):
             raise ConfigError(
                 f'"{code}" must be a table', path=path, hint="put rules under [default]"
+            )
+        if code != "default" and code not in (*LANGUAGES, NORWEGIAN, "und"):
+            raise ConfigError(
+                f'no language "{code}"', path=path, hint=f"default, {', '.join(LANGUAGES)}"
             )
         for rule, value in rules.items():
             if rule not in known:
@@ -154,9 +156,7 @@ class QualityMeter:
         with STOP_WORDS_FILE.open("rb") as stream:
             return cls({code: words.split() for code, words in tomllib.load(stream).items()})
 
-    def measure(
-        self, texts: Sequence[str], languages: Sequence[str]
-    ) -> npt.NDArray[np.float64]:
+    def measure(self, texts: Sequence[str], languages: Sequence[str]) -> npt.NDArray[np.float64]:
         """Return the measures of each text, float64 (T, measures).
 
         Args:

@@ -62,29 +62,30 @@ _njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="
 
 
 @_njit
-def decode(buffer: Any, i: int, end: int) -> tuple[int, int]:
+def decode(buffer: Any, i: int, end: int) -> tuple[Any, int]:
     """Return the character at a byte and where the next begins; the text is valid UTF-8."""
-    byte = np.int64(buffer[i])
+    byte: Any = np.int64(buffer[i])
     if byte < 0x80:
         return byte, i + 1
     if byte < 0xE0 and i + 1 < end:
         return ((byte & 0x1F) << 6) | (np.int64(buffer[i + 1]) & 0x3F), i + 2
     if byte < 0xF0 and i + 2 < end:
-        second, third = np.int64(buffer[i + 1]) & 0x3F, np.int64(buffer[i + 2]) & 0x3F
+        second: Any = np.int64(buffer[i + 1]) & 0x3F
+        third: Any = np.int64(buffer[i + 2]) & 0x3F
         return ((byte & 0x0F) << 12) | (second << 6) | third, i + 3
     # Beyond the basic plane: pictures and rare scripts; which one does not matter here.
     return 0x1F000, min(i + 4, end)
 
 
 @_njit
-def letter_of(code: int) -> int:
+def letter_of(code: int) -> Any:
     """Return the folded letter of a character, 0 for anything else; digits are 48 to 57."""
     if code < 0x80:
         if 97 <= code <= 122 or 48 <= code <= 57:
             return code
         return code + 32 if 65 <= code <= 90 else 0
     symbol = np.int64(classify(code))
-    if symbol == BOUNDARY or symbol == NOTHING:
+    if symbol == BOUNDARY or symbol == NOTHING:  # noqa: SIM109 -- faster than a tuple
         return 0
     return symbol
 
@@ -220,7 +221,7 @@ def measure_lines(buffer: Any, start: int, end: int, table: Any, row: Any) -> No
 
 
 @_njit
-def _slot(table: Any, key: int) -> int:
+def _slot(table: Any, key: Any) -> Any:
     """Return the slot of a key in an open-addressing table of (key, count); key 0 is empty."""
     mask = np.uint64(len(table) - 1)
     key = key if key else _ONE
@@ -268,7 +269,9 @@ def measure_ngrams(hashes: Any, lengths: Any, words: int, table: Any, row: Any) 
             power *= _GRAM
         value = np.uint64(0)
         characters = 0
-        best = most = duplicated = 0
+        best: Any = 0
+        most: Any = 0
+        duplicated = 0
         skip_until = n - 1
         for i in range(words):
             value = value * _GRAM + hashes[i]

@@ -6,8 +6,8 @@ from norcli.corpus.statistics import (
     BINS,
     GROUPINGS,
     NOT_STATED,
-    Counts,
     CorpusStatistics,
+    Counts,
 )
 
 _TITLES = {
@@ -33,7 +33,7 @@ def format_statistics(statistics: CorpusStatistics, form: str) -> str:
         groups = statistics.groups[name]
         if set(groups) - {NOT_STATED}:
             tables.append(_counts_table(statistics, _TITLES[name], groups))
-    shares = [("Share of " + statistics.unit, "")]
+    shares: list[tuple[str, ...]] = [("Share of " + statistics.unit, "")]
     shares += [
         (label, f"{value:.3%}" if value is not None else "not stated")
         for label, value in ((_SHARES[key], v) for key, v in statistics.shares().items())
@@ -91,5 +91,7 @@ def _text(rows: list[tuple[str, ...]]) -> str:
 
 def _markdown(rows: list[tuple[str, ...]]) -> str:
     lines = ["| " + " | ".join(rows[0]) + " |", "|---" + "|--:" * (len(rows[0]) - 1) + "|"]
-    lines += ["| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows[1:]]
+    lines += [
+        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows[1:]
+    ]
     return "\n".join(lines) + "\n"

@@ -13,6 +13,8 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
+from norcli.corpus.quality_kernel import decode
+
 CHARACTERS = 1
 """Control, zero-width or bidirectional characters, soft hyphens, unusual spaces, line ends."""
 SPACES = 2
@@ -49,6 +51,67 @@ def _wide_flags(code: int) -> int:
 
 
 @_njit
+def _flags_of(buffer: Any, start: int, end: int) -> int:
+    """Return the flags of the text in bytes [start, end)."""
+    found = 0
+    last: Any = _NEWLINE  # so that white space at the start counts as doubled
+    newlines = 2
+    digits = dots = colons = 0
+    i = start
+    while i < end:
+        byte: Any = buffer[i]
+        if byte == _NEWLINE or byte == _SPACE:  # noqa: SIM109 -- faster than a tuple
+            if byte == _NEWLINE:
+                found |= SPACES if last == _SPACE or newlines >= 2 else 0
+                newlines += 1
+                digits = 0
+            else:
+                if last == _SPACE or last == _NEWLINE:  # noqa: SIM109
+                    found |= SPACES
+                    digits = 0
+                newlines = 0
+            dots = colons = 0
+            last = byte
+            i += 1
+            continue
+        newlines = 0
+        previous, last = last, byte
+        if byte >= 0x80:
+            code, i = decode(buffer, i, end)
+            found |= _wide_flags(code) | _mojibake_flag(buffer, start, i, code)
+            # Odd spaces part groups of digits as plain ones do.
+            digits = digits if code == 0xA0 or 0x2000 <= code <= 0x202F else 0
+            dots = 0
+            continue
+        i += 1
+        if 48 <= byte <= 57:
+            digits += 1
+            found |= MARKERS if digits >= 8 or dots >= 3 else 0
+        elif byte == 46:  # a full stop parts groups of digits, and those of an address
+            dots = dots + 1 if 48 <= previous <= 57 else 0
+            digits = digits if dots else 0
+        else:
+            digits = dots = 0
+            colons += byte == 58
+            found |= MARKERS if byte == 64 or colons >= 3 else 0
+            if byte < 32 or byte == 127:
+                found |= SPACES if byte == 9 else CHARACTERS
+    if last == _SPACE or last == _NEWLINE:  # noqa: SIM109
+        found |= SPACES
+    return found if end > start else 0
+
+
+@_njit
+def _mojibake_flag(buffer: Any, start: int, stop: int, code: int) -> int:
+    """Return MOJIBAKE for what C3, C2 and E2 80 look like when read as Windows-1252."""
+    if code == 0xC3 or code == 0xC2:
+        return MOJIBAKE
+    # The euro sign, three bytes, after a with circumflex, C3 A2.
+    after_circumflex = stop - 5 >= start and buffer[stop - 5] == 0xC3 and buffer[stop - 4] == 0xA2
+    return MOJIBAKE if code == 0x20AC and after_circumflex else 0
+
+
+@_njit
 def scan_texts(buffer: Any, offsets: Any, flags: Any) -> None:
     """Set the flags of each text.
 
@@ -58,89 +121,10 @@ def scan_texts(buffer: Any, offsets: Any, flags: Any) -> None:
         flags: Output, uint8 (T,).
     """
     for t in range(len(offsets) - 1):
-        end = offsets[t + 1]
-        found = 0
-        last = _NEWLINE  # so that white space at the start counts as doubled
-        newlines = 2
-        digits = dots = colons = 0
-        i = offsets[t]
-        while i < end:
-            byte = np.int64(buffer[i])
-            i += 1
-            if byte == _NEWLINE:
-                if last == _SPACE or newlines >= 2:
-                    found |= 2
-                newlines += 1
-                last = byte
-                digits = dots = colons = 0
-                continue
-            if byte == _SPACE:
-                if last == _SPACE or last == _NEWLINE:
-                    found |= 2
-                    digits = 0
-                last = byte
-                newlines = 0
-                dots = colons = 0
-                continue
-            newlines = 0
-            previous, last = last, byte
-            if byte < 0x80:
-                if 48 <= byte <= 57:
-                    digits += 1
-                    if digits >= 8 or dots >= 3:
-                        found |= 16
-                elif byte == 46:  # a full stop parts groups of digits, and those of an address
-                    dots = dots + 1 if 48 <= previous <= 57 else 0
-                    digits = digits if dots else 0
-                else:
-                    digits = dots = 0
-                    colons += byte == 58
-                    if byte == 64 or colons >= 3:
-                        found |= 16
-                if byte < 32:
-                    found |= 2 if byte == 9 else 3
-                elif byte == 127:
-                    found |= 1
-                continue
-            if byte < 0xE0:
-                following = np.int64(buffer[i]) if i < end else 0
-                code = ((byte & 0x1F) << 6) | (following & 0x3F)
-                i += 1
-                if code == 0xA0 or code == 0x85:
-                    found |= 3
-                    dots = 0
-                else:
-                    digits = dots = 0
-                # A with tilde or circumflex: what C3 and C2 look like when read as Latin-1.
-                if code == 0xC3 or code == 0xC2:
-                    found |= 8
-            elif byte < 0xF0:
-                code = (byte & 0x0F) << 12
-                if i + 1 < end:
-                    code |= ((np.int64(buffer[i]) & 0x3F) << 6) | (
-                        np.int64(buffer[i + 1]) & 0x3F
-                    )
-                i += 2
-                # The euro sign after a with circumflex: an E2 80 sequence read as Windows-1252.
-                if code == 0x20AC and i - 5 >= offsets[t] and buffer[i - 5] == 0xC3:
-                    found |= 8
-            else:
-                code = 0x10000
-                i += 3
-            if byte >= 0xE0:
-                # Narrow spaces part groups of digits as plain ones do.
-                digits = digits if 0x2000 <= code <= 0x202F else 0
-                dots = 0
-            wide = _wide_flags(code)
-            found |= wide | 2 if wide & 1 else wide
-        if last == _SPACE or last == _NEWLINE:
-            found |= 2
-        flags[t] = found if end > offsets[t] else 0
+        flags[t] = _flags_of(buffer, offsets[t], offsets[t + 1])
 
 
-def scan(
-    buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
-) -> npt.NDArray[np.uint8]:
+def scan(buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
     """Return the flags of each text of a batch, uint8 (T,); see `scan_texts`."""
     flags = np.zeros(len(offsets) - 1, np.uint8)
     scan_texts(buffer, offsets, flags)

@@ -10,31 +10,28 @@ from __future__ import annotations
 import re
 
 # Words that end in a full stop inside a sentence; a capital letter may follow them.
-_ABBREVIATIONS = frozenset(
-    """
-    adm adr alm ang anm ann art avd avg avs bl bla bl.a bd c ca cand cf dag dept dir div dl d.e d.eks
-    d.v.s dvs dr e.g e.kr e.l eks ekskl el eller em eng etc evt exp f.eks f.kr f.o.m f.v f.å feks
-    fig fm forts fr fru fung følg fm gen gl gr h.c hhv hr i.e ifht iht innb inkl int istf itd jf jfr
-    jnr jr jur kap kgl kl kmt komm kommun kr kst kv l.nr lok lø m.a m.a.o m.fl m.h.p m.h.t m.m m.v
-    mag mht mill min mnd moh mr mrd mrs ms muh mv n.å ndf no nr o.a o.a.s o.fl o.l o.s.v obs off
-    osb osv p.g.a p.t pga phil pkt pl pol pr prof pst red ref res resp s.a s.d s.k s.u sek sen sgt
-    sign sj sms spm st stk stud såk sml t.d t.eks t.h t.o.m t.v teol tlf tidl tilsv u.a ult utg v.a
-    v.h.a v.s vedr vg vha vol vs z.b zzgl zb bzw d.h u.a.m usw vgl inkl ggf sog evtl nr str bl.a
-    dvs m.fl osv t.ex d.v.s s.k fr.o.m m.m o.s.v kl ung tel jan feb apr jun jul aug sept sep okt oct
-    nov des dec man tir ons tor fre lør søn dr.philos ph.d kand dal ee nu.ov omd juv d.l gč earet
-    inc ltd corp co st jr sr gov rep dep approx no vs u.s u.k a.m p.m
-    """.split()
-)
+_ABBREVIATION_TEXT = """
+    a.m adm adr alm ang anm ann approx apr art aug avd avg avs bd bl bl.a bla bzw ca cand cf co
+    corp d.e d.eks d.h d.l d.v.s dec dep dept des dir div dl dr dr.philos dvs e.g e.kr e.l ee
+    eks ekskl eller etc evt evtl exp f.eks f.kr f.o.m f.v f.å feb feks fig fm forts fr fr.o.m
+    fru fung følg gen ggf gl gov gr h.c hhv hr i.e ifht iht inc inkl innb int istf itd jan jf
+    jfr jnr jr jul jun jur juv kand kap kgl kl kmt komm kommun kr kst kv l.nr lok ltd lø m.a
+    m.a.o m.fl m.h.p m.h.t m.m m.v mag mht mill min mnd moh mr mrd mrs ms muh mv n.å ndf nov nr
+    nu.ov o.a o.a.s o.fl o.l o.s.v obs oct okt osb osv p.g.a p.m p.t pga ph.d phil pkt pl pol pr
+    prof pst ref rep res resp s.a s.d s.k s.u sek sep sept sgt sign sj sml sms sog spm sr st stk
+    str stud såk t.d t.eks t.ex t.h t.o.m t.v tel teol tidl tilsv tlf u.a u.a.m u.k u.s ult ung
+    usw utg v.a v.h.a v.s vedr vg vgl vha vol vs z.b zb zzgl
+"""
+_ABBREVIATIONS = frozenset(_ABBREVIATION_TEXT.split())
 # A number before these is an ordinal, "17. mai", "2. utgave", "3. april".
-_AFTER_ORDINAL = frozenset(
-    """
+_ORDINAL_TEXT = """
     januar februar mars april mai juni juli august september oktober november desember januari
     februari marts maj augusti december oktober januar märz dezember mai etasje utgave utgåve plass
     klasse divisjon verdenskrig verdskrig ledd divisjon søndag juledag påskedag pinsedag århundre
     omgang runde kvartal trinn gang mann år ođđajagimánu guovvamánu njukčamánu cuoŋománu
     miessemánu geassemánu suoidnemánu borgemánu čakčamánu golggotmánu skábmamánu juovlamánu
-    """.split()
-)
+"""
+_AFTER_ORDINAL = frozenset(_ORDINAL_TEXT.split())
 _CANDIDATE = re.compile(
     r"([.!?…]+)([\"'”’»)\]]*)[ \t]+(?=([\"'“”«‹(\[–—-]*[ ]?)([^\W_]|[§#]))", re.UNICODE
 )
@@ -95,7 +92,10 @@ def _ends_sentence(text: str, match: re.Match[str], start: int) -> bool:
         next_word = rest[0].strip(".,;:!?").lower() if rest else ""
         if next_word in _AFTER_ORDINAL:
             return False
-        # "1. Kongen ..." numbers a clause; years and larger numbers end sentences.
+        # "1. Kongen ..." and "§ 1. Kongen ..." number a clause; other numbers end sentences.
+        ahead = before[: len(before) - len(word)].rstrip()
+        if ahead.endswith("§"):
+            return False
         return len(word) > 2 or match.start() - len(word) > start
     # An initial: "A. Hansen", "H. C. Andersen".
     return not (len(word) == 1 and word.isalpha() and word.isupper() and not opening)

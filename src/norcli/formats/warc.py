@@ -206,7 +206,7 @@ def read_warc(
             yield WarcRecord(number, offset, kind, headers, size, content)
 
 
-class _at_record:  # noqa: N801 -- used as a with-statement word
+class _at_record:
     """Add the record's number to an error about the compressed data."""
 
     def __init__(self, name: str, number: int) -> None:

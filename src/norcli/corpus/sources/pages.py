@@ -50,7 +50,8 @@ def _warc_document(record: WarcRecord, place: Place) -> RawDocument:
             document.fields["source_lang"] = language
         return document
     body, content_type = record.content, headers.get("content-type", "")
-    if "application/http" in content_type.lower():
+    # Some writers leave the type of the record out.
+    if "application/http" in content_type.lower() or body.startswith(b"HTTP/"):
         response = parse_http(record.content)
         if response.status != 200:
             document.fault, document.fault_value = "http_status", response.status

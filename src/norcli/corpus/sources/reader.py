@@ -78,9 +78,7 @@ def read_sources(
             bad.damaged_files += 1
 
 
-def _read_source(
-    part: Part, options: CrawlFilterOptions, bad: BadRecords
-) -> Iterator[RawDocument]:
+def _read_source(part: Part, options: CrawlFilterOptions, bad: BadRecords) -> Iterator[RawDocument]:
     name = STDIN_NAME if part.path == "-" else part.path
     form = options.input_format if options.input_format != "auto" else format_of_name(part.path)
     stream = None

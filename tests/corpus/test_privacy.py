@@ -1,0 +1,139 @@
+"""Personal data is found by its form and its check digits, and nothing else is."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from norcli.corpus import scan
+from norcli.corpus.language.identifier import pack
+from norcli.corpus.privacy import (
+    check_digit,
+    count_kinds,
+    find_personal_data,
+    is_account,
+    is_national_id,
+    is_organization,
+    mask,
+)
+
+
+def national_id(birth: str, individual: int) -> str | None:
+    """Make a number with right check digits; None where there is none (a digit would be 10)."""
+    nine = f"{birth}{individual:03d}"
+    first = check_digit(nine, (3, 7, 6, 1, 8, 9, 4, 5, 2))
+    if first == 10:
+        return None
+    second = check_digit(f"{nine}{first}", (5, 4, 3, 2, 7, 6, 5, 4, 3, 2))
+    return None if second == 10 else f"{nine}{first}{second}"
+
+
+def some_national_id(birth: str) -> str:
+    return next(filter(None, (national_id(birth, k) for k in range(100, 200))))
+
+
+def account(ten: str) -> str:
+    return ten + str(check_digit(ten, (5, 4, 3, 2, 7, 6, 5, 4, 3, 2)))
+
+
+def kinds(text: str) -> list[tuple[str, str]]:
+    flags = int(scan.scan(*pack([text]))[0])
+    return [(d.kind, text[d.start : d.end]) for d in find_personal_data(text, flags)]
+
+
+@pytest.mark.parametrize(
+    ("text", "kind", "found"),
+    [
+        ("Skriv til ola.nordmann@epost.no.", "email", "ola.nordmann@epost.no"),
+        ("Post: kari@sámi.example!", "email", "kari@sámi.example"),
+        ("Fra 81.166.122.10 i går", "ip", "81.166.122.10"),
+        ("DNS er 8.8.8.8", "ip", "8.8.8.8"),
+        ("over 2001:700:300:1803::de:2 her", "ip", "2001:700:300:1803::de:2"),
+        ("Ring +47 22 33 44 55 nå", "phone", "+47 22 33 44 55"),
+        ("Tlf. 73595000", "phone", "73595000"),
+        ("Tlf.: 73 59 50 00, åpent", "phone", "73 59 50 00"),
+        ("Mobil 912 34 567", "phone", "912 34 567"),
+        ("eg heiter Per, 412 34 567.", "phone", "412 34 567"),
+        ("0047 91234567", "phone", "0047 91234567"),
+        ("Org.nr. 974 767 880", "organization", "974 767 880"),
+        ("NO 974767880 MVA", "organization", "974767880 MVA"),
+    ],
+)
+def test_finds(text: str, kind: str, found: str) -> None:
+    assert kinds(text) == [(kind, found)]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Den 17.05.2020 og 2020-05-17 kl. 12:30:45",
+        "Ruter 192.168.1.1, 127.0.0.1 og 10.0.0.5",
+        "Kapittel 1.2.3 og 12.3.4.5.6",
+        "Det kostet 12 500 000 kroner i 1999",
+        "ISBN 978-82-02-12345-6",
+        "Innbyggere: 22334455",
+        "FOR-2020-02-13-688 nr. 12345678",
+        "Nummer 974767881 i Enhetsregisteret",  # wrong check digit
+        "klokka 10::20",
+        "@norcli og a@b",
+    ],
+)
+def test_leaves_alone(text: str) -> None:
+    assert kinds(text) == []
+
+
+@pytest.mark.parametrize("birth", ["010190", "311299", "290200", "410190", "711299"])
+def test_national_ids_and_d_numbers_are_found_with_and_without_space(birth: str) -> None:
+    number = some_national_id(birth)
+    assert is_national_id(number)
+    assert kinds(f"Fødselsnummer {number}.") == [("national_id", number)]
+    spaced = f"{number[:6]} {number[6:]}"
+    assert kinds(f"nr {spaced},") == [("national_id", spaced)]
+
+
+@pytest.mark.parametrize("birth", ["320190", "001290", "310490", "011390", "300290", "018190"])
+def test_a_wrong_date_is_no_national_id(birth: str) -> None:
+    assert not is_national_id(some_national_id(birth))
+
+
+@given(st.integers(0, 9), st.integers(0, 10))
+def test_one_changed_digit_is_no_national_id(replacement: int, place: int) -> None:
+    number = some_national_id("150685")
+    changed = number[:place] + str(replacement) + number[place + 1 :]
+    assert is_national_id(changed) == (changed == number)
+
+
+def test_accounts_need_their_grouping_or_a_word() -> None:
+    number = account("1503402345")
+    assert is_account(number)
+    grouped = f"{number[:4]}.{number[4:6]}.{number[6:]}"
+    assert kinds(f"Betal til {grouped}") == [("account", grouped)]
+    assert kinds(f"Kontonummer {number}") == [("account", number)]
+    assert kinds(f"Løpenummer {number}") == []
+    wrong = grouped[:-1] + str((int(grouped[-1]) + 1) % 10)
+    assert kinds(f"Betal til {wrong}") == []
+
+
+def test_a_published_organization_number_is_valid() -> None:
+    # NTNU's, from Enhetsregisteret.
+    assert is_organization("974767880")
+    assert not is_organization("974767881")
+
+
+def test_masking_keeps_the_rest_and_counts_are_fields() -> None:
+    text = "Ring +47 22334455 eller ola@epost.no og kari@epost.no."
+    found = find_personal_data(text)
+    assert mask(text, found) == "Ring <PHONE> eller <EMAIL> og <EMAIL>."
+    assert count_kinds(found) == {"pii_email": 2, "pii_phone": 1}
+
+
+@settings(deadline=None)
+@given(st.text(st.sampled_from("0123456789 .:@+-47abconto/\n"), max_size=40))
+def test_finds_never_overlap_and_the_flags_never_hide_one(text: str) -> None:
+    thorough = find_personal_data(text)
+    assert all(a.end <= b.start for a, b in itertools.pairwise(thorough))
+    flags = int(scan.scan(*pack([text]))[0])
+    assert find_personal_data(text, flags) == thorough

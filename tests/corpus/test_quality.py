@@ -1,0 +1,191 @@
+"""Measures are what their names say, and rules go by language."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from norcli.corpus.quality import QualityMeter, Rules
+from norcli.corpus.quality_kernel import MEASURES
+from norcli.errors import ConfigError
+
+METER = QualityMeter.load()
+NORWEGIAN = (
+    "Det er en fin dag, og vi går en tur langs elva. Noen har med seg hunden, andre har kaffe på "
+    "termos. Etter en time setter vi oss på en stein og ser på båtene som kommer inn fra fjorden."
+)
+
+
+def measure(text: str, lang: str = "nob") -> dict[str, float]:
+    return dict(zip(MEASURES, METER.measure([text], [lang])[0].tolist(), strict=True))
+
+
+def test_words_characters_and_lines() -> None:
+    got = measure("Blåbær og š-ord.\nTo linjer – ja!\n\n#tag … ...")
+    assert got["words"] == 7  # Blåbær og š-ord To linjer ja tag
+    assert got["characters"] == len("Blåbær og š-ord.\nTo linjer – ja!\n\n#tag … ...")
+    assert got["mean_word_length"] == pytest.approx((6 + 2 + 4 + 2 + 6 + 2 + 3) / 7)
+    assert got["lines"] == 3
+    assert got["terminal_line_ratio"] == 1.0
+    assert got["ellipsis_line_ratio"] == pytest.approx(1 / 3)
+    assert got["symbol_ratio"] == pytest.approx(3 / 7)
+    assert got["line_break_ratio"] == pytest.approx(3 / 7)
+    assert got["alphabetic_ratio"] == pytest.approx(7 / 10)
+
+
+def test_a_markdown_heading_is_no_symbol() -> None:
+    assert measure("## Forskrift\n# Om loven")["symbol_ratio"] == 0.0
+
+
+def test_bullets_digits_braces_and_replacement_characters() -> None:
+    got = measure("- en\n• to\n* tre\nfire 44 {x} \ufffd")
+    assert got["bullet_line_ratio"] == 0.75
+    assert got["digit_ratio"] == pytest.approx(2 / 14)
+    assert got["brace_ratio"] == pytest.approx(2 / 29)
+    assert got["replacement_ratio"] == pytest.approx(1 / 29)
+
+
+def test_stop_words_are_counted_once_each_in_any_case() -> None:
+    assert measure("OG og Og, er")["stop_words"] == 2
+    assert measure("ja lea LEAT ahte", "sme")["stop_words"] == 4
+    assert measure("ja lea LEAT ahte", "und")["stop_words"] == 0
+
+
+def test_repeated_lines_and_paragraphs() -> None:
+    got = measure("a b\nc d\n\na b\nc d\n\na b")
+    assert got["duplicate_line_ratio"] == pytest.approx(3 / 5)
+    assert got["duplicate_line_character_ratio"] == pytest.approx(9 / 15)
+    assert got["duplicate_paragraph_ratio"] == pytest.approx(1 / 3)
+    assert got["duplicate_paragraph_character_ratio"] == pytest.approx(6 / 15)
+
+
+def expected_ngrams(words: list[str]) -> dict[str, float]:
+    """Gopher's definitions, word by word in plain Python."""
+    whole = max(sum(map(len, words)) + len(words) - 1, 1)
+    result = {}
+    for n in range(2, 5):
+        grams = [tuple(words[k : k + n]) for k in range(len(words) - n + 1)]
+        most = max(Counter(grams).values(), default=0)
+        size = max(
+            (most * (sum(map(len, g)) + n - 1) for g, c in Counter(grams).items() if c == most),
+            default=0,
+        )
+        result[f"top_{n}gram_ratio"] = size / whole if most > 1 else 0.0
+    for n in range(5, 11):
+        seen, repeated, k = set(), 0, 0
+        while k <= len(words) - n:
+            gram = tuple(words[k : k + n])
+            if gram in seen:
+                repeated += sum(map(len, gram)) + n - 1
+                k += n
+            else:
+                seen.add(gram)
+                k += 1
+        result[f"duplicate_{n}gram_ratio"] = repeated / whole
+    return result
+
+
+@settings(deadline=None, max_examples=200)
+@given(st.lists(st.sampled_from(["a", "bb", "åå", "dddd", "e"]), max_size=60))
+def test_repeated_ngrams_are_gophers(words: list[str]) -> None:
+    got = measure(" ".join(words))
+    for name, value in expected_ngrams(words).items():
+        assert got[name] == pytest.approx(value), name
+
+
+@settings(deadline=None)
+@given(st.lists(st.text(max_size=60), max_size=6))
+def test_measures_do_not_depend_on_the_batch(texts: list[str]) -> None:
+    together = METER.measure(texts, ["nob"] * len(texts)).tolist()
+    assert together == [METER.measure([text], ["nob"])[0].tolist() for text in texts]
+
+
+def broken(text: str, lang: str = "nob", rules: Rules | None = None) -> str | None:
+    rules = rules if rules is not None else Rules.load()
+    violation = rules.check(lang, METER.measure([text], [lang])[0].tolist(), text)
+    return violation.rule if violation else None
+
+
+def test_running_text_breaks_no_rule() -> None:
+    assert broken(NORWEGIAN) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "rule"),
+    [
+        ("For kort.", "min_words"),
+        (
+            NORWEGIAN + "\n" + "\n".join(["Kjøp billige varer på nett i dag!"] * 20),
+            "max_duplicate_line_ratio",
+        ),
+        (" ".join(["a"] * 100), "min_mean_word_length"),
+        (NORWEGIAN + " lorem ipsum: Lorem ipsum dolor sit amet.", "placeholder_text"),
+        ("\ufffd" * 3 + NORWEGIAN, "max_replacement_ratio"),
+        ("\n".join(NORWEGIAN.replace(",", "").replace(".", "").split()), "min_terminal_line_ratio"),
+        (" ".join(f"{k} {k * 7} {k * 13} er" for k in range(40)), "min_mean_word_length"),
+        (
+            " ".join(["bestillingsnummer katalogvarer"] * 3 + [f"vare{k}x" for k in range(60)]),
+            "min_stop_words",
+        ),
+    ],
+)
+def test_text_that_is_none_breaks_a_rule(text: str, rule: str) -> None:
+    assert broken(text) == rule
+
+
+def test_sami_is_not_judged_by_bokmaal_thresholds() -> None:
+    text = (
+        "Sámedikki dievasčoahkkimis mearriduvvui ahte giellaguovddážiidda juolluduvvo ruhta. "
+        "Eanadoallošiehtadallamat álget čakčamánus."
+    )
+    assert broken(text, "nob") == "min_words"
+    assert broken(text, "sme") is None
+    rules = Rules.load()
+    for code in ("sme", "smj", "sma"):
+        own, bokmaal = rules.thresholds[code], rules.thresholds["nob"]
+        assert own["min_words"] < bokmaal["min_words"]
+        assert own["max_mean_word_length"] > bokmaal["max_mean_word_length"]
+        assert all(own[k] <= bokmaal[k] for k in own if k.startswith("min_"))
+        assert all(own[k] >= bokmaal[k] for k in own if k.startswith("max_"))
+
+
+def test_rules_are_tuned_by_a_file_and_switched_off(tmp_path: Path) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text("[default]\nmin_words = 3\n[nno]\nmin_words = false\n")
+    rules = Rules.load(str(file))
+    assert rules.threshold("nob", "min_words") == 3
+    assert rules.threshold("nno", "min_words") is None
+    assert (
+        broken("Denne teksten er egentlig altfor kort, men regelen er endret.", "nob", rules)
+        is None
+    )
+    assert Rules.load(None, ["min_words"]).threshold("sme", "min_words") is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[default]\nmin_wrods = 3", 'no rule "min_wrods"'),
+        ("[nor-west]\nmin_words = 3", 'no language "nor-west"'),
+        ("[default]\nmin_words = 'x'", "takes a number or false"),
+        ("min_words = 3", "must be a table"),
+        ("[default", "cannot be read as TOML"),
+    ],
+)
+def test_a_wrong_rules_file_is_told(tmp_path: Path, text: str, message: str) -> None:
+    file = tmp_path / "rules.toml"
+    file.write_text(text)
+    with pytest.raises(ConfigError, match=message) as caught:
+        Rules.load(str(file))
+    assert caught.value.path == str(file)
+
+
+def test_an_unknown_rule_to_disable_is_told() -> None:
+    with pytest.raises(ConfigError, match='no rule "min_wrods"'):
+        Rules.load(None, ["min_wrods"])
+    with pytest.raises(ConfigError, match="no such file"):
+        Rules.load("/no/such/rules.toml")
