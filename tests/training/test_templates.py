@@ -62,6 +62,7 @@ def test_template_travels_with_the_model(tmp_path: Path) -> None:
     assert templates.template_of(tmp_path) is None
     templates.store_template(tmp_path, "norwai-en")
     assert templates.template_of(tmp_path) == "norwai-en"
+    assert "bos_token" not in (tmp_path / templates.CHAT_TEMPLATE_FILE).read_text()
     (tmp_path / templates.TOKENIZER_CONFIG).unlink()
     assert templates.template_of(tmp_path) == "norwai-en"
     (tmp_path / templates.CHAT_TEMPLATE_FILE).write_text("{{ messages }}")

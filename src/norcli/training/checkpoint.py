@@ -13,7 +13,7 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,10 +46,14 @@ class Progress:
     Attributes:
         step: Finished optimizer steps.
         tokens: Targets learnt so far.
+        unlogged_loss: Summed loss since the last logged line, so that the next one is the same.
+        unlogged_tokens: Targets since then.
     """
 
     step: int = 0
     tokens: int = 0
+    unlogged_loss: float = 0.0
+    unlogged_tokens: int = 0
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -182,8 +186,7 @@ class RunDirectory:
         try:
             write_weights(temporary)
             save_file(optimizer, temporary / OPTIMIZER_FILE)
-            state = {"step": progress.step, "tokens": progress.tokens}
-            write_json(temporary / STATE_FILE, state)
+            write_json(temporary / STATE_FILE, asdict(progress))
             write_json(temporary / MANIFEST_FILE, _checksums(temporary))
             _settle(temporary)
             shutil.rmtree(final, ignore_errors=True)
@@ -225,7 +228,7 @@ class RunDirectory:
             damage = _damage(folder)
             if damage is None:
                 state = json.loads((folder / STATE_FILE).read_text(encoding="utf-8"))
-                return folder, Progress(int(state["step"]), int(state["tokens"]))
+                return folder, Progress(**state)
             self.console.warn(f"{folder}: {damage}; going back to the checkpoint before it")
         return None
 

@@ -89,7 +89,12 @@ def _checked_messages(messages: Any, place: Place) -> Messages:
 
 
 def encode_messages(
-    messages: Messages, template: str, tokenizer: Tokenizer, *, loss_on_prompt: bool = False
+    messages: Messages,
+    template: str,
+    tokenizer: Tokenizer,
+    *,
+    bos: bool,
+    loss_on_prompt: bool = False,
 ) -> Example:
     """Turn a conversation into tokens, as inference will meet them.
 
@@ -97,12 +102,19 @@ def encode_messages(
     space and ends with the end token. Texts after an end token are encoded on their own, as the
     tokenizers of transformers and llama.cpp do.
 
+    Args:
+        messages: The conversation, ending with an answer.
+        template: A key of `norcli.training.templates.TEMPLATES`.
+        tokenizer: The model's.
+        bos: Whether prompts begin with the begin token.
+        loss_on_prompt: Learn the requests too.
+
     Raises:
         DataError: The tokenizer has no end token.
     """
     if tokenizer.eos_id is None:
         raise DataError("the tokenizer has no end token", path=tokenizer.path)
-    ids = [] if tokenizer.bos_id is None else [tokenizer.bos_id]
+    ids = [tokenizer.bos_id] if bos and tokenizer.bos_id is not None else []
     learn = [False] * len(ids)
     pending: Messages = []
     for position, message in enumerate(messages):

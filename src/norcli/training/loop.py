@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -194,6 +194,11 @@ class _Training:
         if found is None:
             return
         folder, self.progress = found
+        if self.plan.placement.is_first:
+            self.window_loss = torch.tensor(
+                self.progress.unlogged_loss, device=self.plan.engine.device
+            )
+        self.window_tokens = self.progress.unlogged_tokens
         self.plan.engine.restore(self.plan.read_weights(folder), load_optimizer_state(folder))
         self.console.say(
             f"continuing from step {self.progress.step} of {self.plan.settings.max_steps}"
@@ -329,6 +334,12 @@ class _Training:
     def _save(self) -> None:
         plan, began = self.plan, time.monotonic()
         weights, optimizer = plan.engine.weights(), plan.engine.optimizer_state()
+        unlogged = 0.0
+        if self.window_loss is not None:
+            unlogged = summed_over_processes(self.window_loss.clone()).item()
+        self.progress = replace(
+            self.progress, unlogged_loss=unlogged, unlogged_tokens=self.window_tokens
+        )
         if plan.placement.is_first:
             keep = plan.cadence.keep_checkpoints
             plan.directory.save(

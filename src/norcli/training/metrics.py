@@ -1,4 +1,4 @@
-"""What a run says of itself: the step log, model FLOPs and their share of the device's peak.
+"""What a run says of itself: the step log, and the peak its FLOPs are measured against.
 
 Lines go to ``log.jsonl`` in the run directory and, when asked for, to another file or standard
 output. A resumed run takes back the lines after its checkpoint, so that each step stands once.
@@ -11,29 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from norcli.model.estimate import PEAK_FLOPS
 from norcli.streams import write_text
 
 LOG_FILE = "log.jsonl"
 
-# Dense bf16 tensor-core peaks in FLOP/s, NVIDIA's data sheets (SXM boards).
-PEAK_FLOPS = {"A100": 312e12, "H100": 989e12, "H200": 989e12, "GH200": 989e12}
-
-
-def flops_per_token(parameters: int, layers: int, hidden_size: int, seq_len: int) -> float:
-    """Return the FLOPs of forward and backward per token: 6 N + 12 L C T (PaLM, appendix B).
-
-    Args:
-        parameters: Those a token passes through.
-        layers: Transformer blocks.
-        hidden_size: Their width.
-        seq_len: Tokens per row.
-    """
-    return 6.0 * parameters + 12.0 * layers * hidden_size * seq_len
-
 
 def peak_flops(device_name: str) -> float | None:
     """Return the bf16 peak of a GPU by its name, None when it is not known."""
-    # Longer names first: an H200 also says H in "GH200".
+    # Longest names first: a name may hold a shorter one.
     known = sorted(PEAK_FLOPS, key=len, reverse=True)
     return next((PEAK_FLOPS[name] for name in known if name in device_name.upper()), None)
 

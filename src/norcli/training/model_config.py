@@ -53,11 +53,8 @@ def load_model(directory: str, attention: str) -> Any:
     try:
         import torch
         from transformers import AutoModelForCausalLM
-        from transformers.utils import logging
     except ImportError as error:
         raise missing_extra("torch and transformers", "train") from error
-    # Its own bar would write between the lines of the console.
-    logging.disable_progress_bar()
     try:
         return AutoModelForCausalLM.from_pretrained(
             directory, attn_implementation=attention, dtype=torch.float32, local_files_only=True

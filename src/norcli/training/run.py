@@ -20,6 +20,7 @@ from torch import Tensor
 from norcli import __version__
 from norcli.cluster.placement import Placement
 from norcli.console import Console
+from norcli.model.estimate import training_flops_per_token
 from norcli.options import option_fields
 from norcli.streams import output_lock
 from norcli.training.batches import PackedRows, TokenSequence
@@ -34,7 +35,7 @@ from norcli.training.distributed import (
     wait_for_all,
 )
 from norcli.training.loop import Cadence, TrainingResult, TrainingRun, train
-from norcli.training.metrics import flops_per_token, peak_flops
+from norcli.training.metrics import peak_flops
 from norcli.training.packing import RowTable
 from norcli.training.settings import TrainingSettings
 
@@ -88,12 +89,16 @@ def run_training(task: Task, console: Console, placement: Placement) -> Training
         NorcliError: As `norcli.training.checkpoint.RunDirectory.open` and
             `norcli.training.loop.train`.
     """
+    from transformers.utils import logging
+
+    # Its own bars would write between the lines of the console.
+    logging.disable_progress_bar()
     options = task.options
     torch.set_num_threads(options.jobs or 1)
     device = choose_device(placement)
     precision = choose_precision(task.settings.precision, device)
     settings = replace(task.settings, precision=precision)
-    attention = choose_attention(options.attention, device, precision)
+    attention = choose_attention(options.attention, device, precision, settings.seq_len)
     mode = choose_distribution(options.distributed, placement)
     identity = {"command": task.command, "settings": settings.as_dict(), **task.identity}
     directory = RunDirectory(options.output, identity, console)
@@ -122,6 +127,7 @@ def _train(
     model = task.build(attention)
     if options.recompute:
         model.gradient_checkpointing_enable({"use_reentrant": False})
+    fuse_activations(model)
     parameters = sum(p.numel() for p in model.parameters())
     trainable = sum(p.numel() for p in model.parameters() if p.requires_grad)
     if device.type == "cpu" and parameters > LARGE_FOR_CPU:
@@ -146,7 +152,7 @@ def _train(
         cadence=_cadence(options, settings.max_steps),
         log=options.log,
         placement=placement,
-        flops_per_token=_flops(model, parameters, settings.seq_len),
+        flops_per_token=training_flops_per_token(model.config.to_dict(), settings.seq_len),
         peak_flops=peak_flops(torch.cuda.get_device_name(device))
         if device.type == "cuda"
         else None,
@@ -166,6 +172,16 @@ def _train(
         directory.prune(options.keep_checkpoints or 0)
     wait_for_all()
     return result
+
+
+def fuse_activations(model: torch.nn.Module) -> None:
+    """Put torch's one-kernel GELU where transformers spells the same formula in eight."""
+    from transformers.activations import NewGELUActivation
+
+    for module in list(model.modules()):
+        for name, child in module.named_children():
+            if isinstance(child, NewGELUActivation):
+                setattr(module, name, torch.nn.GELU(approximate="tanh"))
 
 
 def _packed(task: Task, parts: RowParts, settings: TrainingSettings) -> PackedRows:
@@ -190,15 +206,6 @@ def _cadence(options: Any, max_steps: int) -> Cadence:
         log_every=options.log_every, save_every=save_every, eval_every=options.eval_every,
         keep_checkpoints=options.keep_checkpoints,
     )  # fmt: skip
-
-
-def _flops(model: Any, parameters: int, seq_len: int) -> float:
-    config = model.config
-    experts = getattr(config, "num_local_experts", 1) or 1
-    if experts > 1:
-        inactive = sum(p.numel() for n, p in model.named_parameters() if ".experts." in n)
-        parameters -= round(inactive * (1 - config.num_experts_per_tok / experts))
-    return flops_per_token(parameters, config.num_hidden_layers, config.hidden_size, seq_len)
 
 
 def _report(

@@ -32,7 +32,7 @@ from norcli.training.options import SftOptions
 from norcli.training.order import mixed
 from norcli.training.packing import RowTable, cut_documents, pack_rows, single_rows
 from norcli.training.settings import TrainingSettings, resolve_settings
-from norcli.training.templates import store_template, template_of
+from norcli.training.templates import begins_with_bos, store_template, template_of
 
 if TYPE_CHECKING:
     from norcli.training.loop import TrainingResult
@@ -134,6 +134,7 @@ def _read_examples(
     console: Console, counts: dict[str, int],
 ) -> list[Example]:  # fmt: skip
     bad = BadRecords(source, console)
+    bos = begins_with_bos(options.model)
     examples = []
     for place, record in read_records(source, console, bad):
         counts["records"] += 1
@@ -143,7 +144,7 @@ def _read_examples(
             bad.handle(error)
             continue
         example = encode_messages(
-            messages, options.template, tokenizer, loss_on_prompt=options.loss_on_prompt
+            messages, options.template, tokenizer, bos=bos, loss_on_prompt=options.loss_on_prompt
         )
         fitted = _fitted(example, seq_len, options.too_long, place)
         if fitted is not example:

@@ -20,6 +20,7 @@ DEFAULT_TEMPLATE = "norwai"
 TEMPLATE_KEY = "norcli_template"
 TOKENIZER_CONFIG = "tokenizer_config.json"
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
+SENTENCEPIECE_FILE = "tokenizer.model"
 
 # Appendix D of the report writes "N/A" where a record has no input.
 NO_INPUT_MARKS = frozenset({"", "n/a"})
@@ -129,18 +130,35 @@ def render_messages(
     return "".join(parts)
 
 
-def chat_template_jinja(template: str) -> str:
+def begins_with_bos(model_directory: str | Path) -> bool:
+    """Whether prompts of a model begin with the begin token, as its tokenizer files say.
+
+    Where they say nothing, SentencePiece models do and others do not: llama.cpp's rule.
+    """
+    directory = Path(model_directory)
+    declared = _read_tokenizer_config(directory).get("add_bos_token")
+    if isinstance(declared, bool):
+        return declared
+    return (directory / SENTENCEPIECE_FILE).is_file()
+
+
+def chat_template_jinja(template: str, *, bos: bool = True) -> str:
     """Return the template as a Jinja chat template for tokenizer files and GGUF metadata.
 
     Every tag trims the white space around it, so that the result is the same under the settings
     of transformers, vLLM and llama.cpp.
 
+    Args:
+        template: A key of `TEMPLATES`.
+        bos: Whether the text begins with the begin token; transformers adds none of its own to a
+            rendered chat.
+
     Raises:
         ConfigError: The template is unknown.
     """
     answer = find_template(template).answer
-    return (
-        "{%- if bos_token is defined and bos_token -%}{{- bos_token -}}{%- endif -%}"
+    begin = "{%- if bos_token is defined and bos_token -%}{{- bos_token -}}{%- endif -%}"
+    return (begin if bos else "") + (
         "{%- for message in messages -%}"
         "{%- if message['role'] == 'assistant' -%}"
         "{{- ' ' + (message['content'] | trim) + eos_token -}}"
@@ -169,11 +187,9 @@ def store_template(model_directory: Path, template: str) -> None:
     Raises:
         ConfigError: The template is unknown.
     """
-    jinja = chat_template_jinja(template)
+    jinja = chat_template_jinja(template, bos=begins_with_bos(model_directory))
+    config = _read_tokenizer_config(model_directory)
     config_file = model_directory / TOKENIZER_CONFIG
-    config: dict[str, Any] = {}
-    if config_file.exists():
-        config = json.loads(config_file.read_text(encoding="utf-8"))
     config["chat_template"] = jinja
     config[TEMPLATE_KEY] = template
     text = json.dumps(config, ensure_ascii=False, indent=2) + "\n"
@@ -188,11 +204,7 @@ def template_of(model_directory: str | Path) -> str | None:
     model and for a foreign chat template.
     """
     directory = Path(model_directory)
-    config: dict[str, Any] = {}
-    config_file = directory / TOKENIZER_CONFIG
-    if config_file.is_file():
-        loaded = json.loads(config_file.read_text(encoding="utf-8"))
-        config = loaded if isinstance(loaded, dict) else {}
+    config = _read_tokenizer_config(directory)
     name = config.get(TEMPLATE_KEY)
     if name in TEMPLATES:
         return str(name)
@@ -200,4 +212,16 @@ def template_of(model_directory: str | Path) -> str | None:
     jinja_file = directory / CHAT_TEMPLATE_FILE
     if jinja_file.is_file():
         stored = jinja_file.read_text(encoding="utf-8")
-    return next((key for key in TEMPLATES if chat_template_jinja(key) == stored), None)
+    ours = {chat_template_jinja(key, bos=bos): key for key in TEMPLATES for bos in (True, False)}
+    return ours.get(stored) if isinstance(stored, str) else None
+
+
+def _read_tokenizer_config(directory: Path) -> dict[str, Any]:
+    file = directory / TOKENIZER_CONFIG
+    if not file.is_file():
+        return {}
+    try:
+        loaded = json.loads(file.read_text(encoding="utf-8"))
+    except ValueError:
+        raise DataError("is not valid JSON", path=file) from None
+    return loaded if isinstance(loaded, dict) else {}
