@@ -24,13 +24,17 @@ def run(options: QuantizeOptions, console: Console) -> Outcome:
         plan = conversion_plan(source, layouts)
         write_plan(plan, options.json)
         return Outcome(plan)
+    from norcli.errors import UsageError
     from norcli.quantize.convert import quantize
 
+    if options.check and options.output == "-":
+        raise UsageError("--check needs a file: give -o FILE")
     report = quantize(options, console)
     if options.check:
         from norcli.quantize.parity import check_files
 
-        check_files(options, report, console)
+        paths = [file.path for file in report.files]
+        check_files(options.model, report.tokenizer, paths, console)
     if options.json and options.output != "-":
         write_text(json.dumps(report.as_dict(), ensure_ascii=False) + "\n")
     return Outcome(report.as_dict(), report.summary)

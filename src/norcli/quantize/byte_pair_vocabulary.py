@@ -88,7 +88,7 @@ def _flatten(step: Any) -> Iterator[dict[str, Any]]:
     if not isinstance(step, dict):
         return
     if step.get("type") == "Sequence":
-        for inner in step.get("pretokenizers", step.get("normalizers", [])):
+        for inner in step.get("pretokenizers") or step.get("normalizers") or []:
             yield from _flatten(inner)
     else:
         yield step
@@ -121,9 +121,7 @@ def _byte_level(
 
 
 def _pre_tokenizer(steps: list[dict[str, Any]], path: Path) -> str:
-    patterns = [
-        step["pattern"]["Regex"] for step in steps if step["type"] == "Split"
-    ]
+    patterns = [step["pattern"]["Regex"] for step in steps if step["type"] == "Split"]
     bytes_step = next(step for step in steps if step["type"] == "ByteLevel")
     if bytes_step.get("use_regex", True):
         patterns.append(_GPT2)

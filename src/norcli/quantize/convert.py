@@ -66,8 +66,9 @@ def quantize(options: QuantizeOptions, console: Console) -> ConversionReport:
         if layout.path == "-":
             refuse_terminal("a GGUF file")
         check_output(layout.path, options.overwrite)
-    for layout in layouts:
-        for line in describe_file(source, layout).fallback_lines:
+    files: list[FileReport] = [describe_file(source, layout) for layout in layouts]
+    for file in files:
+        for line in file.fallback_lines:
             console.say(line)
     with ExitStack() as stack:
         streams = [
@@ -75,11 +76,15 @@ def quantize(options: QuantizeOptions, console: Console) -> ConversionReport:
             for layout in layouts
         ]
         _write(source, layouts, streams, options.jobs or 1, console)
-    files: list[FileReport] = [describe_file(source, layout) for layout in layouts]
     return ConversionReport(
-        source.name, source.config.model_class, source.parameters, len(source.tensors), files,
-        time.perf_counter() - started,
-    )  # fmt: skip
+        name=source.name,
+        model_class=source.config.model_class,
+        parameters=source.parameters,
+        tensors=len(source.tensors),
+        tokenizer=source.vocabulary.source,
+        files=files,
+        seconds=time.perf_counter() - started,
+    )
 
 
 def _write(

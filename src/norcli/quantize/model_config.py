@@ -92,8 +92,10 @@ def read_model_config(directory: Path) -> ModelConfig:
     fields = read_json(path)
     name = _model_class(fields, path)
     try:
-        return _read_gpt2(fields, path) if name == "GPT2LMHeadModel" else _read_llama(
-            fields, name, path
+        return (
+            _read_gpt2(fields, path)
+            if name == "GPT2LMHeadModel"
+            else _read_llama(fields, name, path)
         )
     except KeyError as error:
         raise DataError(f'has no "{error.args[0]}", which {name} needs', path=path) from error

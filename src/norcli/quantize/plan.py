@@ -99,9 +99,7 @@ def lay_out(options: QuantizeOptions, source: Source) -> list[Layout]:
     return [_lay_out_one(options, source, QUANTIZATIONS[name]) for name in names]
 
 
-def _lay_out_one(
-    options: QuantizeOptions, source: Source, quantization: Quantization
-) -> Layout:
+def _lay_out_one(options: QuantizeOptions, source: Source, quantization: Quantization) -> Layout:
     config = source.config
     grouped = config.num_attention_heads != config.num_key_value_heads
     shape = ModelShape(
@@ -122,4 +120,3 @@ def _lay_out_one(
     source.vocabulary.write(metadata)
     path = options.output.replace("{type}", quantization.name)
     return Layout(path, quantization, choices, infos, encode_header(metadata, infos))
-

@@ -59,6 +59,7 @@ class ConversionReport:
     model_class: str
     parameters: int
     tensors: int
+    tokenizer: str
     files: list[FileReport]
     seconds: float
 

@@ -188,9 +188,7 @@ def _place(
     )
 
 
-def _plan_one(
-    prefix: str, place: Place, entry: TensorEntry, config: ModelConfig
-) -> PlannedTensor:
+def _plan_one(prefix: str, place: Place, entry: TensorEntry, config: ModelConfig) -> PlannedTensor:
     shape = entry.shape[::-1] if place.transform == "transpose" else entry.shape
     is_query = place.name.startswith("attn_q.")
     heads = config.num_attention_heads if is_query else config.num_key_value_heads
@@ -239,8 +237,10 @@ def _check_complete(planned: Mapping[str, PlannedTensor], config: ModelConfig) -
         names += [f"blk.{layer}.{name}" for name in layer_names]
     for name in names:
         if name not in planned:
-            raise DataError(f'the weights have nothing for "{name}"', path=config.path.parent,
-                            hint="is a shard missing, or config.json of another model?")  # fmt: skip
+            raise DataError(
+                f'the weights have nothing for "{name}"', path=config.path.parent,
+                hint="is a shard missing, or config.json of another model?",
+            )  # fmt: skip
     for name in planned:
         if name.startswith("blk.") and int(name.split(".")[1]) >= config.num_hidden_layers:
             raise DataError(

@@ -1,8 +1,8 @@
 """Which type each tensor gets: the mixtures that names such as Q4_K_M stand for.
 
-The rules are llama.cpp's (src/llama-quant.cpp), so that a file has the size and quality that the
-name promises everywhere; a test compares every tensor with llama.cpp's own choice. Without an
-importance matrix; the IQ mixtures and Q2_K are not offered.
+The rules are those of llama.cpp b9190 (src/llama-quant.cpp), so that a file has the size and
+quality that the name promises everywhere; a test compares every tensor with llama.cpp's own
+choice. Without an importance matrix; the IQ mixtures and Q2_K are not offered.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _UNQUANTIZED = (GgmlType.F32, GgmlType.F16, GgmlType.BF16)
 
 # Where a row does not fill blocks of 256: the type of 32-weight blocks next in size.
 _FALLBACKS = {
-    GgmlType.Q3_K: GgmlType.IQ4_NL,
+    GgmlType.Q3_K: GgmlType.Q4_0,
     GgmlType.Q4_K: GgmlType.Q5_0,
     GgmlType.Q5_K: GgmlType.Q5_1,
     GgmlType.Q6_K: GgmlType.Q8_0,
@@ -110,15 +110,13 @@ def _mixture_type(
     name: str, columns: int, quantization: Quantization, model: ModelShape
 ) -> GgmlType:
     base = quantization.base
-    is_output = name == "output.weight" or (
-        name == "token_embd.weight" and not model.has_output
-    )
+    is_output = name == "output.weight" or (name == "token_embd.weight" and not model.has_output)
     if is_output:
         fits = columns % BLOCKS[base][0] == 0 and base is not GgmlType.Q8_0
         return GgmlType.Q6_K if fits else GgmlType.Q8_0
     part = name.split(".")[-2]
     layer = int(name.split(".")[1]) if name.startswith("blk.") else 0
-    if part == "attn_v":
+    if part in ("attn_v", "attn_qkv"):  # GPT-2's fused tensor holds the values too
         return _value_type(quantization, layer, model)
     if part == "attn_k" and model.experts == 8:
         return GgmlType.Q8_0
@@ -126,10 +124,6 @@ def _mixture_type(
         return _down_type(quantization, layer, model)
     if part == "attn_output":
         return _attention_output_type(quantization, model)
-    if part == "attn_qkv":
-        kinds = {"Q3_K_M": GgmlType.Q4_K, "Q3_K_L": GgmlType.Q4_K, "Q4_K_M": GgmlType.Q5_K,
-                 "Q5_K_M": GgmlType.Q6_K}  # fmt: skip
-        return kinds.get(quantization.name, base)
     return base
 
 

@@ -23,7 +23,7 @@ from norcli.quantize.sentencepiece_model import (
     SentencePieceModel,
     read_sentencepiece_model,
 )
-from norcli.quantize.words import AddedToken, Words
+from norcli.quantize.words import META_SPACE, AddedToken, Words
 
 SENTENCEPIECE_FILE = "tokenizer.model"
 JSON_FILE = "tokenizer.json"
@@ -128,7 +128,7 @@ def _from_sentencepiece(model: SentencePieceModel, path: Path) -> Words:
     words = Words(
         model="llama" if model.model_type == BPE else "t5",
         pre="default",
-        tokens=model.pieces,
+        tokens=_as_looked_for(model),
         types=model.types,
         scores=model.scores,
         add_space_prefix=model.add_dummy_prefix,
@@ -149,6 +149,11 @@ def _from_sentencepiece(model: SentencePieceModel, path: Path) -> Words:
                 "outside the vocabulary"
             )
         return words
+    if model.add_dummy_prefix and PieceType.USER_DEFINED in model.types:
+        words.warnings.append(
+            "the vocabulary has user-defined pieces: llama.cpp puts a space after each, "
+            "SentencePiece does not"
+        )
     if model.charsmap:
         words.warnings.append(
             "the SentencePiece model normalizes its input and llama.cpp will not: ligatures, "
@@ -160,6 +165,15 @@ def _from_sentencepiece(model: SentencePieceModel, path: Path) -> Words:
             "give other tokens"
         )
     return words
+
+
+def _as_looked_for(model: SentencePieceModel) -> list[bytes]:
+    """Return the pieces; the user's own with plain spaces, as llama.cpp looks for them in text."""
+    mark = META_SPACE.encode("utf-8")
+    return [
+        piece.replace(mark, b" ") if kind == PieceType.USER_DEFINED else piece
+        for piece, kind in zip(model.pieces, model.types, strict=True)
+    ]
 
 
 def _added_tokens(
@@ -178,23 +192,24 @@ def _added_tokens(
     return [found[index] for index in sorted(found)]
 
 
-def _special_ids(
-    words: Words, settings: dict[str, Any], config: dict[str, Any]
-) -> dict[str, int]:
+def _special_ids(words: Words, settings: dict[str, Any], config: dict[str, Any]) -> dict[str, int]:
     """Find special ids: by text in tokenizer_config.json, else config.json, else the model."""
     found: dict[str, int] = {}
     names = {"bos": "bos", "eos": "eos", "unknown": "unk", "padding": "pad"}
     for name, short in names.items():
         text = settings.get(f"{short}_token")
         text = text.get("content") if isinstance(text, dict) else text
-        index = words.index_of(text) if isinstance(text, str) else None
-        if index is None:
-            index = config.get(f"{short}_token_id")
-            index = index[0] if isinstance(index, list) and index else index
-        if index is None:
-            index = words.special.get(name)
-        if isinstance(index, int) and 0 <= index < len(words.tokens):
-            found[name] = index
+        configured = config.get(f"{short}_token_id")
+        candidates = [
+            words.index_of(text) if isinstance(text, str) else None,
+            configured[0] if isinstance(configured, list) and configured else configured,
+            words.special.get(name),
+        ]
+        for index in candidates:
+            # GPT-2's configuration class fills in ids of the English vocabulary.
+            if isinstance(index, int) and 0 <= index < len(words.tokens):
+                found[name] = index
+                break
     return found
 
 

@@ -1,7 +1,7 @@
-"""Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 and IQ4_NL: one scale (and minimum) per 32 weights.
+"""Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0: one scale (and minimum) per 32 weights.
 
 The types that widths not divisible by 256 fall back to, and simple types of their own. Facts of
-the formats: ggml-quants.c (quantize_row_*_ref, quantize_row_iq4_nl_impl). No importance matrix.
+the formats: ggml-quants.c (quantize_row_*_ref). No importance matrix.
 """
 
 from __future__ import annotations
@@ -18,11 +18,6 @@ from norcli.quantize.kernels.floats import (
 )
 
 BLOCK = 32
-# The sixteen values an IQ4_NL level stands for, finer around zero.
-IQ4_NL_VALUES = np.array(
-    [-127, -104, -83, -65, -49, -35, -22, -10, 1, 13, 25, 38, 53, 69, 89, 113], np.float32
-)
-TINY = 1e-15
 
 
 @inlined
@@ -168,68 +163,4 @@ def encode_q8_0(source: Any, out: Any) -> int:
             whole += np.int32(1) if rest >= half else np.int32(0)
             whole -= np.int32(1) if rest <= -half else np.int32(0)
             out[b * 34 + 2 + i] = np.uint8(whole & 255)
-    return bad
-
-
-@inlined
-def _nearest_value(x: np.float32, values: Any) -> int:
-    """Return the level whose value is nearest, the upper one of equals, as a binary search."""
-    if x <= values[0]:
-        return 0
-    if x >= values[15]:
-        return 15
-    low, high = 0, 15
-    while high - low > 1:
-        middle = (low + high) // 2
-        if x < values[middle]:
-            high = middle
-        else:
-            low = middle
-    return high - 1 if np.float32(x - values[high - 1]) < np.float32(values[high] - x) else high
-
-
-@inlined
-def _fit_iq4_nl(source: Any, base: int, inverse: np.float32, values: Any) -> Any:
-    """Sum weighted value*level and level*level, weights x*x, at an inverse scale."""
-    qx, qq = np.float32(0), np.float32(0)
-    for i in range(BLOCK):
-        x = source[base + i]
-        weight = np.float32(x * x)
-        q = values[_nearest_value(np.float32(inverse * x), values)]
-        qx = np.float32(qx + np.float32(np.float32(weight * q) * x))
-        qq = np.float32(qq + np.float32(np.float32(weight * q) * q))
-    return qx, qq
-
-
-@inlined
-def _search_iq4_nl(source: Any, base: int, values: Any) -> np.float32:
-    """Return the scale that explains most of the squared weights among sixteen."""
-    largest = _largest(source, base)
-    if np.float32(abs(largest)) < np.float32(TINY):
-        return np.float32(0)
-    start = np.float32(np.float32(-largest) / values[0])
-    qx, qq = _fit_iq4_nl(source, base, np.float32(np.float32(1) / start), values)
-    d = np.float32(qx / qq)
-    best = np.float32(d * qx)
-    for step in range(-7, 8):
-        inverse = np.float32(np.float32(np.float32(step) + values[0]) / largest)
-        qx, qq = _fit_iq4_nl(source, base, inverse, values)
-        if qq > np.float32(0) and np.float32(qx * qx) > np.float32(best * qq):
-            d = np.float32(qx / qq)
-            best = np.float32(d * qx)
-    return d
-
-
-@kernel
-def encode_iq4_nl(source: Any, out: Any) -> int:
-    """Write IQ4_NL blocks of 18 bytes; return how many scales leave half's range."""
-    bad, level, values = 0, np.empty(BLOCK, np.uint8), IQ4_NL_VALUES
-    for b in range(source.size // BLOCK):
-        d = _search_iq4_nl(source, b * BLOCK, values)
-        inverse = _inverse(d)
-        bad += 0 if _put_half(out, b * 18, d) else 1
-        for i in range(BLOCK):
-            x = np.float32(inverse * source[b * BLOCK + i])
-            level[i] = np.uint8(_nearest_value(x, values))
-        _pack(level, out, b * 18 + 2)
     return bad

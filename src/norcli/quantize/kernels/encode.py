@@ -27,7 +27,6 @@ _KERNELS: dict[GgmlType, str] = {
     GgmlType.Q5_0: "blocks_of_32.encode_q5_0",
     GgmlType.Q5_1: "blocks_of_32.encode_q5_1",
     GgmlType.Q8_0: "blocks_of_32.encode_q8_0",
-    GgmlType.IQ4_NL: "blocks_of_32.encode_iq4_nl",
     GgmlType.Q3_K: "q3_k.encode_q3_k",
     GgmlType.Q4_K: "q4_k.encode_q4_k",
     GgmlType.Q5_K: "q4_k.encode_q5_k",

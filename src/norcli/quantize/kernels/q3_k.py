@@ -100,10 +100,10 @@ def _move_levels(cells: Any, lane: Any) -> bool:
             lane[SUM_LX + j] = new_lx if moves else all_lx
             lane[SUM_LL + j] = new_ll if moves else all_ll
             lane[CHANGED + j] = np.float32(1) if moves else lane[CHANGED + j]
+    moved = False
     for j in range(N):
-        if lane[CHANGED + j] != zero:
-            return True
-    return False
+        moved |= lane[CHANGED + j] != zero
+    return moved
 
 
 @inlined

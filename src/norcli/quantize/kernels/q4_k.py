@@ -32,8 +32,8 @@ LANE_ROWS = 16
 
 
 @inlined
-def _load_lanes(source: Any, start: int, count: int, cells: Any, lane: Any) -> None:
-    """Transpose `count` sub-blocks into lanes and set each weight to rms + |x|."""
+def _load_lanes(source: Any, start: int, count: int, cells: Any) -> None:
+    """Transpose `count` sub-blocks into lanes; further lanes hold zeros."""
     for j in range(count):
         base = start + j * SUB
         for i in range(SUB):
@@ -41,6 +41,11 @@ def _load_lanes(source: Any, start: int, count: int, cells: Any, lane: Any) -> N
     for j in range(count, N):
         for i in range(SUB):
             cells[i * N + j] = np.float32(0)
+
+
+@inlined
+def _set_weights(cells: Any, lane: Any) -> None:
+    """Weigh each value by the root mean square of its sub-block plus its magnitude."""
     for j in range(N):
         lane[SUM_W + j] = np.float32(0)
     for i in range(SUB):
@@ -170,9 +175,7 @@ def _search(cells: Any, lane: Any, top: np.int32, first: np.float32, steps: int)
         offset = np.float32(first + np.float32(np.float32(0.1) * np.float32(step)))
         wanted = np.float32(offset + levels)
         for j in range(N):
-            lane[ISCALE + j] = np.float32(
-                wanted / np.float32(lane[HIGH + j] - lane[MIN + j])
-            )
+            lane[ISCALE + j] = np.float32(wanted / np.float32(lane[HIGH + j] - lane[MIN + j]))
         _try_levels(cells, lane, top)
         _fit(lane)
         _measure_error(cells, lane)
@@ -257,7 +260,8 @@ def encode_q4_k(source: Any, out: Any) -> int:
     top, bad, blocks = np.int32(15), 0, source.size // 256
     for group in range(0, blocks, 8):
         count = min(8, blocks - group)
-        _load_lanes(source, group * 256, count * 8, cells, lane)
+        _load_lanes(source, group * 256, count * 8, cells)
+        _set_weights(cells, lane)
         _search(cells, lane, top, np.float32(-1.0), 20)
         for b in range(count):
             at = (group + b) * 144
@@ -282,7 +286,8 @@ def encode_q5_k(source: Any, out: Any) -> int:
     top, bad, blocks = np.int32(31), 0, source.size // 256
     for group in range(0, blocks, 8):
         count = min(8, blocks - group)
-        _load_lanes(source, group * 256, count * 8, cells, lane)
+        _load_lanes(source, group * 256, count * 8, cells)
+        _set_weights(cells, lane)
         _search(cells, lane, top, np.float32(-0.5), 15)
         for b in range(count):
             at = (group + b) * 176

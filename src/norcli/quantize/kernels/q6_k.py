@@ -92,9 +92,7 @@ def _search(cells: Any, lane: Any) -> None:
         _try_scale(cells, lane)
         for j in range(N):
             lx, ll = lane[SUM_LX + j], lane[SUM_LL + j]
-            better = (ll > zero) and (
-                np.float32(lx * lx) > np.float32(lane[BEST + j] * ll)
-            )
+            better = (ll > zero) and (np.float32(lx * lx) > np.float32(lane[BEST + j] * ll))
             ratio = np.float32(lx / ll)
             lane[SCALE + j] = ratio if better else lane[SCALE + j]
             lane[BEST_ISCALE + j] = lane[ISCALE + j] if better else lane[BEST_ISCALE + j]
@@ -136,7 +134,9 @@ def _pack_six_bits(level: Any, out: Any, at: int) -> None:
 
 
 @inlined
-def _encode_block(source: Any, base: int, lane: Any, first: int, out: Any, at: int, level: Any) -> bool:
+def _encode_block(
+    source: Any, base: int, lane: Any, first: int, out: Any, at: int, level: Any
+) -> bool:
     """Write one super-block from its searched lanes; False if its scale overflows."""
     largest, magnitude = np.float32(0), np.float32(0)
     for s in range(16):
@@ -151,9 +151,7 @@ def _encode_block(source: Any, base: int, lane: Any, first: int, out: Any, at: i
     d = half_bits(np.float32(np.float32(1) / iscale))
     out[at + 208], out[at + 209] = np.uint8(d & 255), np.uint8(d >> 8)
     for s in range(16):
-        eight = np.int32(
-            min(np.int32(127), nearest(np.float32(iscale * lane[SCALE + first + s])))
-        )
+        eight = np.int32(min(np.int32(127), nearest(np.float32(iscale * lane[SCALE + first + s]))))
         signed = np.int8(eight)
         out[at + 192 + s] = np.uint8(eight & 255)
         stored = np.float32(half_value(d) * np.float32(signed))
