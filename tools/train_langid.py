@@ -193,15 +193,9 @@ def take_span(symbols: Any, start: int, end: int, wanted: int, state: Any) -> tu
 
 @numba.njit
 def copy_words(
-    symbols: Any,
-    first: int,
-    last: int,
-    dropped: float,
-    cipher: Any,
-    enciphered: bool,
-    state: Any,
-    out: Any,
-) -> int:
+    symbols: Any, first: int, last: int, dropped: float, cipher: Any, enciphered: bool,
+    state: Any, out: Any,
+) -> int:  # fmt: skip
     """Copy a span, leaving out some words, its letters exchanged if told; return its length."""
     out[0] = kernel.BOUNDARY
     count = 1
@@ -390,11 +384,6 @@ def truncate(text: str, letters: int = 50) -> str:
     return text[:cut] if cut > 0 else text[:letters]
 
 
-def log_probabilities(model: Model, texts: list[str]) -> Any:
-    """Score texts, (T, classes)."""
-    return LanguageIdentifier(model).log_probabilities(*pack(texts))
-
-
 def calibrate(model: Model, sentences: list[Sentence], target: float) -> Model:
     """Fit the temperature and the margin on held-out sentences, whole and cut to 50 characters.
 
@@ -403,7 +392,7 @@ def calibrate(model: Model, sentences: list[Sentence], target: float) -> Model:
     """
     texts = [s.text for s in sentences] + [truncate(s.text) for s in sentences]
     labels = np.array([CLASSES.index(s.language) for s in sentences] * 2)
-    scores = log_probabilities(with_calibration(model, 1.0, 0.0), texts)
+    scores = LanguageIdentifier(model).log_probabilities(*pack(texts))
     rows = np.arange(len(labels))
 
     def cross_entropy(temperature: float) -> float:
@@ -463,14 +452,8 @@ def train(path: Path, options: Options) -> tuple[Model, dict[str, Any]]:
     corpus = add_foreign(encode_corpus(folds[-1]), options.foreign_texts, random)
     weights = np.zeros((1 << options.bits, kernel.LANES), np.float32)
     bias = np.zeros(kernel.LANES, np.float32)
-    shares = np.array(
-        [
-            options.short_share,
-            options.dropped_words,
-            options.cipher_share,
-            options.mixed_share,
-        ]
-    )
+    changes = (options.short_share, options.dropped_words, options.cipher_share)
+    shares = np.array([*changes, options.mixed_share])
     loss = train_weights(
         corpus.symbols, corpus.starts, corpus.labels, len(CLASSES) - 1, options.bits,
         options.epochs, options.learning_rate, options.length_exponent, shares, options.seed,

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import unicodedata
 from collections import Counter
+from functools import cache
 from itertools import pairwise
 from pathlib import Path
 
@@ -38,9 +39,14 @@ SAMPLES = {
 }
 
 
-@pytest.fixture(scope="module")
-def identifier() -> LanguageIdentifier:
+@cache
+def shipped() -> LanguageIdentifier:
     return LanguageIdentifier.load()
+
+
+@pytest.fixture
+def identifier() -> LanguageIdentifier:
+    return shipped()
 
 
 def reference_symbols(text: str) -> list[int]:
@@ -228,7 +234,7 @@ def test_lone_surrogates_do_no_harm(identifier: LanguageIdentifier) -> None:
 @given(st.text(max_size=200))
 @settings(max_examples=200, deadline=None)
 def test_probabilities_are_a_distribution(text: str) -> None:
-    answer = LanguageIdentifier.load().identify(text)
+    answer = shipped().identify(text)
     assert sum(answer.probabilities.values()) == pytest.approx(1)
     assert 0 <= answer.score <= 1
     assert answer.lang in (*LANGUAGES, "nor", "und")
@@ -313,7 +319,7 @@ def test_a_short_piece_goes_with_its_neighbours(identifier: LanguageIdentifier) 
 @given(st.text(max_size=300))
 @settings(max_examples=100, deadline=None)
 def test_segments_cover_all_but_white_space(text: str) -> None:
-    segments = LanguageIdentifier.load().segments(text)
+    segments = shipped().segments(text)
     end = 0
     for segment in segments:
         assert not text[end : segment.start].strip()
