@@ -8,11 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
+from itertools import islice
 from typing import Any
 
+import numpy as np
+
+from norcli.tokens.encode import CorpusEncoder
 from norcli.tokens.huggingface import SentencePieceTokenizer
 
 _NEWLINE_BYTE = "<0x0A>"
+_BATCH_LINES = 2000
 
 
 @dataclass
@@ -73,7 +78,7 @@ class TokenizerFit:
 
     Args:
         languages: Per language.
-        unused_pieces: Normal pieces that none of the texts produced.
+        unused_pieces: Normal pieces that no text of the sample produced; see `unused_pieces`.
         unreachable_pieces: Normal pieces that not even their own spelling produces.
         vocab_size: All pieces.
     """
@@ -109,7 +114,7 @@ class TokenizerFit:
             cells += [cell.rjust(width) for cell, width in zip(row[1:], widths[1:], strict=True)]
             lines.append("  ".join(cells))
         lines.append(
-            f"{self.vocab_size} pieces, {self.unused_pieces} of them not used by these texts, "
+            f"{self.vocab_size} pieces, {self.unused_pieces} of them not used by the sample, "
             f"{self.unreachable_pieces} unreachable"
         )
         return lines
@@ -121,7 +126,6 @@ def measure(tokenizer: SentencePieceTokenizer, texts: Iterable[tuple[str, str]])
     fit = TokenizerFit(vocab_size=tokenizer.vocab_size)
     white = {processor.piece_to_id(piece) for piece in (_NEWLINE_BYTE, "<0x09>", "<0x0D>")}
     bytes_of = {i for i in range(tokenizer.vocab_size) if processor.is_byte(i)} - white
-    used: set[int] = set()
     word_tokens: dict[str, int] = {}
     for language, text in texts:
         counts = fit.languages.setdefault(language, LanguageFit())
@@ -131,17 +135,29 @@ def measure(tokenizer: SentencePieceTokenizer, texts: Iterable[tuple[str, str]])
         counts.tokens += len(ids)
         counts.byte_tokens += sum(index in bytes_of for index in ids)
         counts.changed_texts += tokenizer.decode(ids) != text
-        used.update(ids)
         words = text.split()
         counts.words += len(words)
         for word in words:
             if word not in word_tokens:
                 word_tokens[word] = len(tokenizer.encode(word))
             counts.single_token_words += word_tokens[word] == 1
-    normal = [index for index in range(tokenizer.vocab_size) if _is_normal(processor, index)]
-    fit.unused_pieces = sum(index not in used for index in normal)
     fit.unreachable_pieces = len(unreachable_pieces(tokenizer))
     return fit
+
+
+def unused_pieces(tokenizer: SentencePieceTokenizer, lines: Iterable[str]) -> list[int]:
+    """Return the normal pieces that no line produces: rows of the embedding that learn nothing."""
+    counts = np.zeros(tokenizer.vocab_size, np.int64)
+    encoder = CorpusEncoder(tokenizer, eos_id=tokenizer.eos_id or 0)
+    iterator = iter(lines)
+    while batch := list(islice(iterator, _BATCH_LINES)):
+        counts += np.bincount(encoder.encode(batch)[0], minlength=tokenizer.vocab_size)
+    processor = tokenizer.processor
+    return [
+        index
+        for index in range(tokenizer.vocab_size)
+        if not counts[index] and _is_normal(processor, index)
+    ]
 
 
 def unreachable_pieces(tokenizer: SentencePieceTokenizer) -> list[int]:

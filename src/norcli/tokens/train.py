@@ -20,7 +20,7 @@ from norcli.formats.documents import input_bytes, input_paths, read_documents
 from norcli.streams import STDIN_NAME, atomic_directory, check_output
 from norcli.tokens.export import write_tokenizer
 from norcli.tokens.huggingface import MODEL_FILE, SentencePieceTokenizer
-from norcli.tokens.measure import TokenizerFit, measure
+from norcli.tokens.measure import TokenizerFit, measure, unused_pieces
 from norcli.tokens.options import TokenizeTrainOptions
 from norcli.tokens.sample import Sample, draw_sample, language_of, parse_mix
 
@@ -126,6 +126,7 @@ def train_tokenizer(options: TokenizeTrainOptions, console: Console) -> TrainedT
         compared = write_tokenizer(model, directory, _check_texts(sample))
         tokenizer = SentencePieceTokenizer(directory / MODEL_FILE)
         fit = measure(tokenizer, _measured_texts(sample, options, console))
+        fit.unused_pieces = len(unused_pieces(tokenizer, sample.lines()))
     return TrainedTokenizer(tokenizer.vocab_size, sample, fit, compared, tokenizer.sha256)
 
 
