@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import json
+import time
+from dataclasses import replace
 from typing import Any
 
 from norcli.cli.command import Command, Outcome, write_plan
 from norcli.console import Console
+from norcli.errors import UsageError
 from norcli.evaluation.options import EvalOptions, ReportOptions, ScoreOptions, TasksOptions
 from norcli.streams import atomic_file, check_output, write_text
 
 
 def run(options: EvalOptions, console: Console) -> Outcome:
     """Run tasks on a model."""
+    started = time.monotonic()
+    if options.output == options.predictions == "-":
+        raise UsageError("--output and --predictions cannot both be standard output")
     from norcli.evaluation.models import engine_of
     from norcli.evaluation.scoring import read_data, select_tasks
 
@@ -37,7 +43,10 @@ def run(options: EvalOptions, console: Console) -> Outcome:
     if options.predictions is not None:
         write_predictions(runs, options.predictions, options.overwrite)
     reports = [report_task(one, options) for one in runs]
-    return _finish(reports, model_details(model, options), options, options.json)
+    outcome = _finish(
+        reports, model_details(model, options), options, options.json, options.predictions != "-"
+    )
+    return replace(outcome, summary=f"{outcome.summary}, {time.monotonic() - started:.1f} s")
 
 
 def score(options: ScoreOptions, console: Console) -> Outcome:
@@ -62,35 +71,27 @@ def score(options: ScoreOptions, console: Console) -> Outcome:
 
 def tasks(options: TasksOptions, console: Console) -> Outcome:
     """List tasks and metrics."""
-    from norcli.evaluation.metrics.catalogue import METRICS
-    from norcli.evaluation.tasks import describe_tasks, load_tasks
+    from norcli.evaluation.listing import listing_json, listing_text
 
-    if options.json:
-        table = [
-            {"task": task.name, "kind": task.kind, "summary": task.summary,
-             "data": list(task.data), "fields": task.expected(), "metrics": list(task.metrics)}
-            for task in load_tasks().values()
-        ]  # fmt: skip
-        write_text(json.dumps({"tasks": table, "metrics": METRICS}, ensure_ascii=False) + "\n")
-    else:
-        metrics = "".join(f"{name:<22} {text}\n" for name, text in METRICS.items())
-        write_text(f"{describe_tasks()}\nMetrics\n\n{metrics}")
+    write_text(listing_json() if options.json else listing_text())
     return Outcome()
 
 
 def _finish(
-    reports: list[Any], details: dict[str, Any], options: ReportOptions, prints_json: bool
-) -> Outcome:
+    reports: list[Any], details: dict[str, Any], options: ReportOptions, as_json_text: bool,
+    prints: bool = True,
+) -> Outcome:  # fmt: skip
     from norcli.evaluation.report import as_json, as_table
 
     text = as_json(reports, details)
     if options.output is not None:
         with atomic_file(options.output, overwrite=options.overwrite) as stream:
             stream.write(text.encode("utf-8"))
-    write_text(text if prints_json else as_table(reports, options.format))
+    if prints and options.output != "-":
+        write_text(text if as_json_text else as_table(reports, options.format))
     items = sum(report.n for report in reports)
     stats = {"tasks": len(reports), "items": items, "report": json.loads(text)["tasks"]}
-    return Outcome(stats, f"{items} items of {len(reports)} tasks")
+    return Outcome(stats, f"{items} items, tasks: {len(reports)}")
 
 
 COMMANDS = {

@@ -21,7 +21,8 @@ class ReportOptions:
     """Options of the report that both ways of evaluating print."""
 
     output: str | None = option(
-        None, help="Write the report as JSON to this file as well", group=OUTPUT, short="o",
+        None, help="Write the report as JSON to this file as well; - in place of the table",
+        group=OUTPUT, short="o",
         metavar="FILE", complete="file:.json",
     )  # fmt: skip
     overwrite: bool = option(
@@ -61,7 +62,8 @@ class EvalOptions(ReportOptions, GeneralOptions):
         None, help="Take at most this many items of each task", group=INPUT, minimum=1
     )
     predictions: str | None = option(
-        None, help="Write every prediction as JSONL, for norcli eval score", group=OUTPUT,
+        None, help="Write every prediction as JSONL, for norcli eval score; - in place of the "
+        "table", group=OUTPUT,
         metavar="FILE", complete="file:.jsonl",
     )  # fmt: skip
     engine: str = option(

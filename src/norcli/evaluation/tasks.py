@@ -127,13 +127,3 @@ def find_tasks(names: Sequence[str]) -> list[Task]:
             )
         found[name] = tasks[name]
     return list(found.values())
-
-
-def describe_tasks() -> str:
-    """Return the list of tasks as text: summary, data file with its fields, metrics."""
-    lines = ["Tasks, with the file looked for, its fields and the metrics", ""]
-    for task in load_tasks().values():
-        lines.append(f"{task.name:<22} {task.summary}")
-        lines.append(f"{'':<22} {task.data[0].replace('-', '_')}.jsonl: {task.expected()}")
-        lines.append(f"{'':<22} {', '.join(task.metrics)}")
-    return "\n".join(lines) + "\n"
