@@ -189,3 +189,13 @@ def test_an_unknown_rule_to_disable_is_told() -> None:
         Rules.load(None, ["min_wrods"])
     with pytest.raises(ConfigError, match="no such file"):
         Rules.load("/no/such/rules.toml")
+
+
+def test_warming_up_compiles_the_kernels() -> None:
+    from norcli.corpus import scan
+    from norcli.corpus.quality import warm_up
+    from norcli.corpus.quality_kernel import measure_texts
+
+    warm_up()
+    for kernel in (scan.scan_texts, scan.tidy_spaces, measure_texts):
+        assert kernel.signatures

@@ -24,7 +24,6 @@ The table of what each rule dropped is printed on standard error."""
 def run(options: CrawlFilterOptions, console: Console) -> Outcome:
     """Filter, and tell what fell where."""
     from norcli.corpus.crawl import filter_crawl, plan
-    from norcli.corpus.funnel import format_bytes
 
     if options.dry_run:
         outline = plan(options)
@@ -36,11 +35,7 @@ def run(options: CrawlFilterOptions, console: Console) -> Outcome:
     elif funnel.dropped:
         for line in funnel.table():
             console.say(line)
-    return Outcome(
-        funnel.as_stats(),
-        f"{funnel.read.documents:,} in, {funnel.kept.documents:,} out ".replace(",", " ")
-        + f"({funnel.kept_share:.1%}), {format_bytes(funnel.kept.bytes)}, {funnel.seconds:.1f} s",
-    )
+    return Outcome(funnel.as_stats(), funnel.summary())
 
 
 def run_sample(options: SampleOptions, console: Console) -> Outcome:

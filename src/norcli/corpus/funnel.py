@@ -103,6 +103,12 @@ class Funnel:
             "seconds": round(self.seconds, 3),
         }  # fmt: skip
 
+    def summary(self) -> str:
+        """Return the run in one line."""
+        counts = f"{_number(self.read.documents)} in, {_number(self.kept.documents)} out"
+        share = f"({self.kept_share:.1%})"
+        return f"{counts} {share}, {format_bytes(self.kept.bytes)}, {self.seconds:.1f} s"
+
     def table(self) -> list[str]:
         """Return the funnel as lines: what each rule took, in the order of the stages."""
         rows = [("", "reason", "documents", "share", "bytes")]
@@ -129,7 +135,11 @@ def _by_stage(item: tuple[str, Tally]) -> tuple[int, int, str]:
 
 def _cells(tally: Tally, whole: Tally) -> tuple[str, str, str]:
     share = tally.documents / max(whole.documents, 1)
-    return f"{tally.documents:,}".replace(",", " "), f"{share:.1%}", format_bytes(tally.bytes)
+    return _number(tally.documents), f"{share:.1%}", format_bytes(tally.bytes)
+
+
+def _number(count: int) -> str:
+    return f"{count:,}".replace(",", " ")
 
 
 def format_bytes(count: int) -> str:

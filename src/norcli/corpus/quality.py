@@ -179,3 +179,10 @@ def _hash_words(words: Sequence[str]) -> list[int]:
     lengths = np.empty(len(data), np.int32)
     count = read_words(data, 0, len(data), hashes, lengths, np.empty(8, np.int64))
     return [int(value) for value in hashes[:count]]
+
+
+def warm_up() -> None:
+    """Compile the kernels that a document passes on its way through `crawl-filter`."""
+    from norcli.corpus.normalization import normalize_batch
+
+    QualityMeter.load().measure(normalize_batch(["Hei  på deg."]).texts, ["nob"])
