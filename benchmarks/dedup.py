@@ -159,9 +159,12 @@ def child(tool: str, source: str, target: str) -> None:
     function(Path(source), Path(target))
     own = resource.getrusage(resource.RUSAGE_SELF)
     others = resource.getrusage(resource.RUSAGE_CHILDREN)
+    # ru_maxrss would count the parent's memory at the fork; VmHWM begins anew with the program.
+    status = Path("/proc/self/status").read_text()
+    peak = int(re.findall(r"VmHWM:\s+(\d+) kB", status)[0])
     used = {
         "cpu_seconds": own.ru_utime + own.ru_stime + others.ru_utime + others.ru_stime,
-        "peak_mib": round(max(own.ru_maxrss, others.ru_maxrss) / 1024, 1),
+        "peak_mib": round(peak / 1024, 1),
         "version": importlib.metadata.version(packages[0]),
     }
     sys.stderr.write(json.dumps(used) + "\n")

@@ -1,10 +1,17 @@
-"""``norcli dedup``: drop exact and near duplicates, or mark them."""
+"""``norcli dedup``: drop exact and near duplicates, or mark them; ``dedup explain``: say why."""
 
 from __future__ import annotations
 
+import json
+from typing import TYPE_CHECKING
+
 from norcli.cli.command import Command, Outcome, write_plan
 from norcli.console import Console
-from norcli.dedup.options import DedupOptions
+from norcli.dedup.options import DedupOptions, ExplainOptions
+from norcli.streams import write_text
+
+if TYPE_CHECKING:
+    from norcli.dedup.statistics import DedupResult
 
 
 def run(options: DedupOptions, console: Console) -> Outcome:
@@ -20,18 +27,45 @@ def run(options: DedupOptions, console: Console) -> Outcome:
     begin = time.perf_counter()
     result = run_dedup(options, console)
     seconds = time.perf_counter() - begin
+    stats = {**result.as_dict(), "seconds": round(seconds, 3)}
+    if options.sweep:
+        write_text(_sweep_table(result, options.json))
+        return Outcome(stats)
+    return Outcome(stats, _summary(result, "marked" if options.mark else "dropped", seconds))
+
+
+def _summary(result: DedupResult, done: str, seconds: float) -> str:
     share = 100 * result.records_out / max(result.records_in, 1)
-    done = "marked" if options.mark else "dropped"
-    summary = (
-        f"{_spaced(result.records_in)} in, {_spaced(result.records_out)} out ({share:.1f} %), "
-        f"{done} {_spaced(result.dropped_exact)} exact and "
-        f"{_spaced(result.dropped_minhash)} near duplicates, {seconds:.1f} s"
+    text = (
+        f"{result.records_in:,} in; {result.records_out:,} out ({share:.1f} %); "
+        f"{done} {result.dropped_exact:,} exact and {result.dropped_minhash:,} near duplicates"
     )
-    return Outcome({**result.as_dict(), "seconds": round(seconds, 3)}, summary)
+    if result.dropped_contaminated:
+        text += f" and {result.dropped_contaminated:,} contaminated"
+    return f"{text}; {seconds:.1f} s".replace(",", " ").replace(";", ",")
 
 
-def _spaced(number: int) -> str:
-    return f"{number:,}".replace(",", " ")
+def _sweep_table(result: DedupResult, as_json: bool) -> str:
+    if as_json:
+        return json.dumps(result.sweep) + "\n"
+    names = list(result.sweep[0])
+    rows = [names, *([str(row[name]) for name in names] for row in result.sweep)]
+    return "".join("  ".join(f"{cell:>12}" for cell in row).rstrip() + "\n" for row in rows)
+
+
+def run_explain(options: ExplainOptions, console: Console) -> Outcome:
+    """Explain what happens to one document."""
+    from norcli.dedup.explain import explain
+    from norcli.dedup.pipeline import plan
+
+    if options.dry_run:
+        planned = plan(options.as_dedup())
+        write_plan(planned, as_json=options.json)
+        return Outcome(planned)
+    explanation = explain(options, console)
+    text = json.dumps(explanation.as_dict(), ensure_ascii=False) + "\n"
+    write_text(text if options.json else explanation.as_text())
+    return Outcome(explanation.as_dict())
 
 
 COMMANDS = {
@@ -53,10 +87,21 @@ COMMANDS = {
              "norcli dedup corpus.jsonl.zst -o clean.jsonl.zst --rejects dropped.jsonl"),
             ("In a pipe, handing documents on as they come",
              "norcli crawl-filter crawl.warc.gz | norcli dedup --online | zstd > corpus.jsonl.zst"),
-            ("Prefer the newest copy; only exact ones count",
-             "norcli dedup a.jsonl b.jsonl --method exact --keep newest -o clean.jsonl"),
-            ("Drop nothing, but say in each record what it repeats",
-             "norcli dedup --mark corpus.jsonl > marked.jsonl"),
+            ("Drop what this year's crawl repeats of last year's, and what tests are made of",
+             "norcli dedup new.jsonl --against last-year --decontaminate norquad.json -o new-only"
+             ".jsonl"),
+            ("See what other thresholds would drop", "norcli dedup corpus.jsonl --sweep "
+             "0.6,0.7,0.8,0.9"),
         ),
-    )
+    ),
+    "dedup explain": Command(
+        options=ExplainOptions,
+        run=run_explain,
+        description="Runs the decision of norcli dedup with the same options and shows, for one "
+        "document, which one stays for it, their estimated and exact similarity, the other members "
+        "of its cluster, and the words that differ.",
+        examples=(
+            ("Why did this page go?", "norcli dedup explain news-0019 corpus.jsonl"),
+        ),
+    ),
 }  # fmt: skip

@@ -35,14 +35,12 @@ class Matches:
     """The duplicates found.
 
     Attributes:
-        exact: int64 [documents], the representative of each document's exact copies.
         labels: int64 [documents], equal for the documents of one cluster.
         compared: Candidate pairs verified.
         joined: Of these, pairs that joined two clusters.
         cut_buckets: Times that `MAX_FAILURES` ended the search in a bucket.
     """
 
-    exact: npt.NDArray[np.int64]
     labels: npt.NDArray[np.int64]
     compared: int = 0
     joined: int = 0
@@ -87,22 +85,25 @@ def _join_buckets(
         begin = end
 
 
-def content_order(hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
-    """Return the documents sorted by content hash, equal ones in the order of the input."""
-    return np.lexsort((hashes[:, 1], hashes[:, 0]))
+def content_order(
+    hashes: npt.NDArray[np.uint64], active: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Return documents sorted by content hash, equal ones in the order of the input."""
+    chosen = hashes[active]
+    return active[np.lexsort((chosen[:, 1], chosen[:, 0]))]
 
 
 def group_exact(
     hashes: npt.NDArray[np.uint64], order: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
-    """Return for each document the first one with the same text hash.
+    """Return for each document the first one with the same text hash, itself if not in order.
 
     Args:
         hashes: uint64 [documents, 2].
         order: From `content_order`.
     """
-    representatives = np.empty(len(hashes), np.int64)
-    if not len(hashes):
+    representatives = np.arange(len(hashes), dtype=np.int64)
+    if not len(order):
         return representatives
     ordered = hashes[order]
     begins = np.ones(len(order), bool)
@@ -112,17 +113,20 @@ def group_exact(
     return representatives
 
 
-def match_documents(signatures: Signatures, banding: Banding | None) -> Matches:
+def match_documents(
+    signatures: Signatures, banding: Banding | None, active: npt.NDArray[np.int64]
+) -> Matches:
     """Find the clusters of duplicates.
 
     Args:
         signatures: Of all documents.
         banding: How to find near duplicates; None for exact ones only.
+        active: The documents to compare; the others stay alone.
     """
-    order = content_order(signatures.text_hashes)
+    order = content_order(signatures.text_hashes, active)
     exact = group_exact(signatures.text_hashes, order)
     if banding is None:
-        return Matches(exact, exact.copy())
+        return Matches(exact)
     parents = np.arange(len(signatures), dtype=np.int64)
     distinct = order[(exact[order] == order) & (signatures.shingles[order] > 0)]
     counters = np.zeros(3, np.int64)
@@ -134,4 +138,4 @@ def match_documents(signatures: Signatures, banding: Banding | None) -> Matches:
             MAX_FAILURES, counters,
         )  # fmt: skip
     labels = roots_of(parents)[exact]
-    return Matches(exact, labels, int(counters[0]), int(counters[1]), int(counters[2]))
+    return Matches(labels, int(counters[0]), int(counters[1]), int(counters[2]))

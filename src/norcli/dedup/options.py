@@ -6,14 +6,22 @@ that follow from a threshold (bands, rows) are worked out in `norcli.dedup.bandi
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from norcli.errors import UsageError
-from norcli.options import GeneralOptions, RecordInputOptions, RecordOutputOptions, option
+from norcli.options import (
+    INPUT,
+    GeneralOptions,
+    RecordInputOptions,
+    RecordOutputOptions,
+    option,
+)
 
 MATCHING = "Matching"
 SURVIVORS = "Survivors"
 REPORTS = "Reports"
+CONTAMINATION = "Contamination"
+INDEXES = "Indexes"
 RESOURCES = "Resources"
 
 KEEP_POLICIES = ("first", "longest", "newest", "best:FIELD", "source-order:A,B,C")
@@ -50,8 +58,8 @@ class MatchingOptions:
 
 
 @dataclass(kw_only=True)
-class DedupOptions(MatchingOptions, RecordInputOptions, RecordOutputOptions, GeneralOptions):
-    """Options of ``norcli dedup``."""
+class SurvivorOptions:
+    """Which document of a cluster stays."""
 
     keep: str = option(
         "first", help="Which duplicate survives: " + ", ".join(KEEP_POLICIES), group=SURVIVORS,
@@ -61,6 +69,14 @@ class DedupOptions(MatchingOptions, RecordInputOptions, RecordOutputOptions, Gen
         "components", help="Join duplicates of duplicates, or only duplicates of the survivor",
         group=SURVIVORS, choices=("components", "star"),
     )  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class DedupOptions(
+    SurvivorOptions, MatchingOptions, RecordInputOptions, RecordOutputOptions, GeneralOptions
+):
+    """Options of ``norcli dedup``."""
+
     online: bool = option(
         False, help="Stream: drop what repeats an earlier document, in one pass", group=SURVIVORS
     )
@@ -72,6 +88,28 @@ class DedupOptions(MatchingOptions, RecordInputOptions, RecordOutputOptions, Gen
     clusters: str | None = option(
         None, help="Write the clusters (id, survivor, similarity) to this file", group=REPORTS,
         metavar="FILE", complete="file:.parquet,.jsonl",
+    )  # fmt: skip
+    decontaminate: list[str] = option(
+        default_factory=list, help="Drop documents that hold passages of these evaluation files",
+        group=CONTAMINATION, metavar="FILE,...", complete="file",
+    )  # fmt: skip
+    decontaminate_ngram: int = option(
+        13, help="Words in a passage", group=CONTAMINATION, minimum=2, maximum=64
+    )
+    decontaminate_hits: int = option(
+        1, help="Passages that a document must hold to be dropped", group=CONTAMINATION, minimum=1
+    )
+    against: list[str] = option(
+        default_factory=list, help="Drop also what repeats a document of these saved indexes",
+        group=INDEXES, metavar="DIR,...", complete="dir",
+    )  # fmt: skip
+    save_index: str | None = option(
+        None, help="Save an index of what stays to this folder, for --against", group=INDEXES,
+        metavar="DIR", complete="dir",
+    )  # fmt: skip
+    sweep: list[str] = option(
+        default_factory=list, help="Write nothing but a table of what these thresholds would drop",
+        group=REPORTS, metavar="X,...",
     )  # fmt: skip
     spool_gib: int = option(
         64, help="GiB of standard input to keep in $TMPDIR for the second pass, at most",
@@ -101,6 +139,56 @@ class DedupOptions(MatchingOptions, RecordInputOptions, RecordOutputOptions, Gen
             raise UsageError("--mark drops nothing, so --rejects would stay empty")
         if self.online and self.clusters:
             raise UsageError("--clusters needs two passes", hint="leave --online out")
+        if self.online and (self.save_index or self.sweep):
+            raise UsageError("--save-index and --sweep need two passes",
+                             hint="leave --online out")  # fmt: skip
+        self.sweep_thresholds()
+
+    def sweep_thresholds(self) -> list[float]:
+        """Return the thresholds of --sweep, in rising order.
+
+        Raises:
+            UsageError: One is not a number from 0.1 to 1, or there is nothing to compare.
+        """
+        thresholds = []
+        for text in self.sweep:
+            try:
+                thresholds.append(float(text))
+            except ValueError:
+                raise UsageError(f'--sweep: "{text}" is not a number') from None
+            if not 0.1 <= thresholds[-1] <= 1.0:
+                raise UsageError(f"--sweep: {text} is not a similarity from 0.1 to 1")
+        if thresholds and self.method == "exact":
+            raise UsageError("--sweep compares thresholds, which --method exact has none of")
+        return sorted(thresholds)
+
+
+@dataclass(kw_only=True)
+class _SoughtDocument:
+    """The document to explain; a class of its own, so that it comes before the files."""
+
+    document_id: str = option(
+        help="Id of the document to explain", group=INPUT, positional=True, metavar="ID",
+        in_config=False,
+    )  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class ExplainOptions(
+    SurvivorOptions, MatchingOptions, RecordInputOptions, GeneralOptions, _SoughtDocument
+):
+    """Options of ``norcli dedup explain``."""
+
+    context: int = option(
+        6, help="Equal words to show around each difference", group=REPORTS, minimum=0
+    )
+
+    def as_dedup(self) -> DedupOptions:
+        """Return the options of the run that is explained."""
+        names = {field.name for field in fields(DedupOptions)} & {
+            field.name for field in fields(self)
+        }
+        return DedupOptions(**{name: getattr(self, name) for name in sorted(names)})
 
 
 def parse_policy(keep: str) -> tuple[str, tuple[str, ...]]:

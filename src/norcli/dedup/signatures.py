@@ -11,19 +11,19 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
 from norcli.dedup.banding import Banding
+from norcli.dedup.contamination import EvaluationTexts
 from norcli.dedup.minhash import multipliers, sign_batch
 from norcli.dedup.shingles import shingle_texts
 
 BATCH_BYTES = 1 << 20
 BATCH_TEXTS = 1024
 
-Payload = TypeVar("Payload")
+Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
 @dataclass(slots=True)
@@ -45,6 +45,12 @@ class Signatures:
     def __len__(self) -> int:
         return len(self.shingles)
 
+    def take(self, rows: npt.NDArray[np.int64]) -> Signatures:
+        """Return the signatures of some of the documents."""
+        return Signatures(
+            self.text_hashes[rows], self.shingles[rows], self.lanes[rows], self.keys[rows]
+        )
+
 
 class Signer:
     """Turn texts into signatures.
@@ -53,10 +59,18 @@ class Signer:
         ngram: Words in a shingle.
         banding: Bands and rows; None makes no MinHash, for exact matching.
         seed: Of the permutations.
+        evaluation: Whose passages are looked for in the texts as well.
     """
 
-    def __init__(self, ngram: int, banding: Banding | None, seed: int) -> None:
+    def __init__(
+        self,
+        ngram: int,
+        banding: Banding | None,
+        seed: int,
+        evaluation: EvaluationTexts | None = None,
+    ) -> None:
         self.ngram = ngram
+        self.evaluation = evaluation
         self.num_perm = banding.num_perm if banding else 0
         self.bands = banding.bands if banding else 0
         self.rows = banding.rows if banding else 0
@@ -80,26 +94,29 @@ class Signer:
             keys ^= scopes[:, None]
         return Signatures(hashes, np.diff(starts), lanes, keys)
 
+    def examine(
+        self, texts: list[bytes], scopes: npt.NDArray[np.uint64] | None
+    ) -> tuple[Signatures, Found | None]:
+        """Sign texts, and count the evaluation passages in them (and whose the first is)."""
+        found = None if self.evaluation is None else self.evaluation.count(texts)
+        return self.sign(texts, scopes), found
+
     def sign_all(
-        self,
-        batches: Iterable[tuple[list[bytes], npt.NDArray[np.uint64] | None, Payload]],
-        jobs: int,
-    ) -> Iterator[tuple[Signatures, Payload]]:
-        """Sign batches of (texts, scopes, payload), on `jobs` threads; results keep the order."""
+        self, batches: Iterable[tuple[list[bytes], npt.NDArray[np.uint64] | None]], jobs: int
+    ) -> Iterator[tuple[Signatures, Found | None]]:
+        """Examine batches of (texts, scopes) on `jobs` threads; results keep the order."""
         if jobs <= 1:
-            for texts, scopes, payload in batches:
-                yield self.sign(texts, scopes), payload
+            for texts, scopes in batches:
+                yield self.examine(texts, scopes)
             return
-        pending: deque[tuple[Future[Signatures], Payload]] = deque()
+        pending: deque[Future[tuple[Signatures, Found | None]]] = deque()
         with ThreadPoolExecutor(jobs) as pool:
-            for texts, scopes, payload in batches:
-                pending.append((pool.submit(self.sign, texts, scopes), payload))
+            for texts, scopes in batches:
+                pending.append(pool.submit(self.examine, texts, scopes))
                 if len(pending) > 2 * jobs:
-                    future, given = pending.popleft()
-                    yield future.result(), given
+                    yield pending.popleft().result()
             while pending:
-                future, given = pending.popleft()
-                yield future.result(), given
+                yield pending.popleft().result()
 
 
 class SignatureStore:

@@ -42,14 +42,18 @@ class Policy:
 
     Args:
         keep: ``first``, ``longest``, ``newest``, ``best:FIELD`` or ``source-order:A,B,C``.
+        known: Documents of earlier indexes, numbered before all others; they always survive.
 
     Raises:
         UsageError: There is no such policy.
     """
 
-    def __init__(self, keep: str) -> None:
+    def __init__(self, keep: str, known: int = 0) -> None:
         self.name, self.arguments = parse_policy(keep)
+        self._known = known
         self._merits = array("d")
+        if not self.by_order:
+            self._merits.extend([math.inf] * known)
 
     @property
     def by_order(self) -> bool:
@@ -79,7 +83,7 @@ class Policy:
         self, members: npt.NDArray[np.int64], ids: IdStore, hashes: npt.NDArray[np.uint64]
     ) -> int:
         """Return the survivor among the members of a cluster, given in the order of the input."""
-        if self.by_order:
+        if self.by_order or members[0] < self._known:
             return int(members[0])
 
         def rank(document: int) -> tuple[float, bytes, int, int]:
@@ -108,7 +112,11 @@ class IdStore:
 
     def append(self, document_id: str) -> None:
         """Add the id of the next document."""
-        self._bytes += document_id.encode("utf-8", "surrogatepass")
+        self.append_raw(document_id.encode("utf-8", "surrogatepass"))
+
+    def append_raw(self, document_id: bytes) -> None:
+        """Add the id of the next document, given as UTF-8."""
+        self._bytes += document_id
         self._ends.append(len(self._bytes))
 
     def __len__(self) -> int:

@@ -11,6 +11,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import orjson
 
+from norcli.dedup.options import DedupOptions
 from norcli.dedup.reading import Item
 from norcli.formats.compression import compressed
 from norcli.formats.documents import RecordWriter, text_id
@@ -26,7 +27,9 @@ class Verdict(NamedTuple):
         size: Documents in the cluster; None where it is not known yet (--online).
         duplicate_of: Id of the survivor, None for survivors.
         jaccard: Estimated similarity to the survivor, None for survivors.
-        method: ``exact`` or ``minhash``, None for survivors.
+        method: ``exact``, ``minhash`` or ``decontaminate``, None for survivors.
+        passages: Passages of evaluation sets in the document, if that is why it goes;
+            `duplicate_of` names the evaluation text then.
     """
 
     cluster: str
@@ -34,10 +37,13 @@ class Verdict(NamedTuple):
     duplicate_of: str | None = None
     jaccard: float | None = None
     method: str | None = None
+    passages: int | None = None
 
     @property
     def role(self) -> str:
-        """``duplicate``, ``survivor``, or ``unique`` for the only one of its kind."""
+        """``duplicate``, ``contaminated``, ``survivor``, or ``unique`` without duplicates."""
+        if self.passages is not None:
+            return "contaminated"
         if self.duplicate_of is not None:
             return "duplicate"
         return "unique" if self.size == 1 else "survivor"
@@ -49,6 +55,10 @@ class Verdict(NamedTuple):
             method="exact" if exact else "minhash",
         )  # fmt: skip
 
+    def contaminated(self, place: str, passages: int) -> Verdict:
+        """Return the verdict on a document that holds passages of an evaluation text."""
+        return self._replace(duplicate_of=place, method="decontaminate", passages=passages)
+
     def marks(self) -> dict[str, Any]:
         """Return the fields of --mark."""
         sized = {} if self.size is None else {"dedup_size": self.size}
@@ -58,11 +68,15 @@ class Verdict(NamedTuple):
             "dedup_method": self.method,
         }  # fmt: skip
 
-    def reasons(self, threshold: float) -> dict[str, Any]:
+    def reasons(self, threshold: float, least_passages: int) -> dict[str, Any]:
         """Return the fields of --rejects."""
+        value, limit = self.jaccard, threshold
+        if self.method == "exact":
+            limit = 1.0
+        elif self.passages is not None:
+            value, limit = self.passages, least_passages
         return {
-            "dropped_by": self.method, "dropped_value": self.jaccard,
-            "dropped_threshold": 1.0 if self.method == "exact" else threshold,
+            "dropped_by": self.method, "dropped_value": value, "dropped_threshold": limit,
             "dedup_of": self.duplicate_of,
         }  # fmt: skip
 
@@ -127,3 +141,11 @@ def parsed(item: Item, text_key: str) -> dict[str, Any]:
         return record
     identity = text_id(record[text_key])
     return {"id": identity, **{key: value for key, value in record.items() if key != "id"}}
+
+
+def side_file(stack: ExitStack, path: str | None, options: DedupOptions) -> ItemWriter | None:
+    """Open a further output, if it was asked for."""
+    if path is None:
+        return None
+    named = RecordOutputOptions(output=path, overwrite=options.overwrite)
+    return stack.enter_context(ItemWriter(named, options.text_key))

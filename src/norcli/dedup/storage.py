@@ -1,0 +1,133 @@
+"""An index on disk: the signatures of documents kept, for later runs to compare with.
+
+``--save-index`` writes a folder and ``--against`` reads it, so that a new crawl is deduplicated
+against the corpus of last year without its texts. The folder holds numpy arrays, the ids, and
+``index.json`` with the format's version, the options that signatures depend on, and a checksum of
+every file; format version 1 is described in docs/design/0006-dedup.md.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from norcli.dedup.banding import Banding
+from norcli.dedup.options import DedupOptions
+from norcli.dedup.signatures import Signatures
+from norcli.dedup.survivors import IdStore
+from norcli.errors import ConfigError, DataError
+from norcli.streams import atomic_directory, require_directory
+
+FORMAT = "norcli-dedup-index"
+VERSION = 1
+ARRAYS = ("text_hashes", "shingles", "lanes", "keys")
+HASH_BLOCK_BYTES = 1 << 20
+
+
+def settings_of(options: DedupOptions, banding: Banding | None) -> dict[str, Any]:
+    """Return the settings that signatures depend on; indexes with others cannot be compared."""
+    settings: dict[str, Any] = {"method": options.method, "scope": options.scope}
+    if banding is not None:
+        settings |= {"ngram": options.ngram, "num_perm": banding.num_perm, "seed": options.seed,
+                     "bands": banding.bands, "rows": banding.rows}  # fmt: skip
+    return settings
+
+
+def _digest(path: Path) -> str:
+    digest = hashlib.blake2b(digest_size=16)
+    with path.open("rb") as stream:
+        while block := stream.read(HASH_BLOCK_BYTES):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def save_index(
+    path: str, overwrite: bool, settings: dict[str, Any], signatures: Signatures, ids: list[bytes]
+) -> None:
+    """Write an index.
+
+    Args:
+        path: The folder to make.
+        overwrite: Whether to replace one that exists.
+        settings: From `settings_of`.
+        signatures: Of the documents kept.
+        ids: Their ids, as UTF-8.
+
+    Raises:
+        CannotCreateError: It exists already.
+        IOFailureError: The disk is full.
+    """
+    with atomic_directory(path, overwrite=overwrite) as folder:
+        for name in ARRAYS:
+            np.save(folder / f"{name}.npy", getattr(signatures, name), allow_pickle=False)
+        ends = np.cumsum([len(one) for one in ids], dtype=np.uint64)
+        np.save(folder / "id_ends.npy", ends, allow_pickle=False)
+        (folder / "ids.bin").write_bytes(b"".join(ids))
+        files = {file.name: _digest(file) for file in sorted(folder.iterdir())}
+        header = {"format": FORMAT, "version": VERSION, "documents": len(ids),
+                  "settings": settings, "blake2b_128": files}  # fmt: skip
+        (folder / "index.json").write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
+
+
+@dataclass(slots=True)
+class StoredIndex:
+    """An index read back."""
+
+    signatures: Signatures
+    ids: IdStore
+
+
+def _read_header(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
+    file = folder / "index.json"
+    try:
+        header: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise DataError("is not an index: it has no index.json", path=folder,
+                        hint="make one with norcli dedup --save-index") from None  # fmt: skip
+    except ValueError as error:
+        raise DataError(f"not valid JSON: {error}", path=file) from error
+    if header.get("format") != FORMAT or header.get("version") != VERSION:
+        raise DataError(
+            f"is not a {FORMAT} of version {VERSION} but "
+            f"{header.get('format')} {header.get('version')}", path=file,
+        )  # fmt: skip
+    theirs = header["settings"]
+    for name in sorted(settings.keys() | theirs.keys()):
+        if settings.get(name) != theirs.get(name):
+            flag = "--" + name.replace("_", "-")
+            raise ConfigError(
+                f"was made with {name} {theirs.get(name)}, this run has {settings.get(name)}",
+                path=folder, hint=f"give {flag} {theirs.get(name)}, or make the index anew",
+            )  # fmt: skip
+    return header
+
+
+def read_index(path: str, settings: dict[str, Any]) -> StoredIndex:
+    """Read an index and check that it is whole and fits this run.
+
+    Raises:
+        InputMissingError: There is no such folder.
+        DataError: It is not an index, or a file in it is damaged.
+        ConfigError: It was made with other settings.
+    """
+    folder = require_directory(path, "an index of norcli dedup")
+    header = _read_header(folder, settings)
+    for name, expected in header["blake2b_128"].items():
+        file = folder / name
+        if not file.is_file() or _digest(file) != expected:
+            raise DataError("is damaged: its checksum is wrong", path=file,
+                            hint="make the index anew, or fetch it again")  # fmt: skip
+    arrays: list[npt.NDArray[Any]] = [np.load(folder / f"{name}.npy") for name in ARRAYS]
+    ids = IdStore()
+    content = (folder / "ids.bin").read_bytes()
+    begin = 0
+    for end in np.load(folder / "id_ends.npy").tolist():
+        ids.append_raw(content[begin:end])
+        begin = end
+    return StoredIndex(Signatures(*arrays), ids)
