@@ -10,8 +10,10 @@ import difflib
 import errno
 import json
 import os
+import resource
 import signal
 import sys
+import time
 import traceback
 from typing import Any
 
@@ -27,6 +29,8 @@ EXTRA_OF_PACKAGE = {
     "flash_attn": "flash", "liger_kernel": "gpu", "datatrove": "cluster", "xllamacpp": "chat",
     "prompt_toolkit": "chat", "trl": "align",
 }  # fmt: skip
+
+_started = time.monotonic()
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -134,11 +138,23 @@ def _configure(console: Console, options: GeneralOptions) -> None:
 def _finish(outcome: Outcome, options: GeneralOptions, console: Console) -> None:
     if options.stats:
         with streams.atomic_file(options.stats, overwrite=True) as stream:
-            text = json.dumps(outcome.stats, ensure_ascii=False, indent=1)
+            text = json.dumps({**outcome.stats, **_usage()}, ensure_ascii=False, indent=1)
             stream.write(text.encode("utf-8") + b"\n")
     streams.stdout_binary().flush()
     if outcome.summary:
         console.say(outcome.summary)
+
+
+def _usage() -> dict[str, float]:
+    """Return what the run took, its child processes included: seconds and bytes of memory."""
+    own = resource.getrusage(resource.RUSAGE_SELF)
+    children = resource.getrusage(resource.RUSAGE_CHILDREN)
+    cpu = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+    return {
+        "wall_seconds": round(time.monotonic() - _started, 2),
+        "cpu_seconds": round(cpu, 2),
+        "peak_memory_bytes": max(own.ru_maxrss, children.ru_maxrss) * 1024,
+    }
 
 
 def _exit_code(error: BaseException, console: Console, debug: bool) -> int:
