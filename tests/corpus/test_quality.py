@@ -199,3 +199,28 @@ def test_warming_up_compiles_the_kernels() -> None:
     warm_up()
     for kernel in (scan.scan_texts, scan.tidy_spaces, measure_texts):
         assert kernel.signatures
+
+
+def test_shares_of_lines_are_not_judged_in_a_text_of_few_lines() -> None:
+    headline = NORWEGIAN.rstrip(".")
+    assert measure(headline)["terminal_line_ratio"] == 0.0
+    assert broken(headline) is None
+    assert broken("\n".join([headline, headline[:150], headline[:140], headline[:130]])) == (
+        "min_terminal_line_ratio"
+    )
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("lang", ["sme", "smj", "sma"])
+def test_sami_text_is_kept(lang: str) -> None:
+    import gzip
+    import json
+    import os
+
+    with gzip.open(f"{os.environ['NORCLI_REAL_DATA']}/langid/sentences.jsonl.gz", "rt") as stream:
+        records = [json.loads(line) for line in stream if f'"{lang}"' in line[:40]]
+    sentences = [record["text"] for record in records if record["lang"] == lang][:6000]
+    texts = [" ".join(sentences[k : k + 10]) for k in range(0, len(sentences), 10)]
+    lost = [text for text in texts if broken(text, lang) is not None]
+    assert len(texts) == 600
+    assert len(lost) <= 0.02 * len(texts)

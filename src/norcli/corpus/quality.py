@@ -27,6 +27,11 @@ STOP_WORDS_FILE = Path(__file__).with_name("stop_words.toml")
 LANGUAGE_RULES = ("min_lang_score", "min_main_language_share")
 TEXT_RULES = ("placeholder_text",)
 MEASURE_RULES = tuple(f"{bound}_{name}" for name in MEASURES for bound in ("min", "max"))
+# A share of lines says nothing of a text in two or three: one headline would decide.
+LINE_SHARES = tuple(
+    MEASURES.index(f"{name}_line_ratio") for name in ("bullet", "ellipsis", "terminal", "short")
+)
+LEAST_LINES = 4
 OTHER_RULES = ("language", "empty_text", "personal_data", "boilerplate")
 
 
@@ -89,8 +94,9 @@ class Rules:
             text: The text itself, for rules that look for words.
         """
         code = lang if lang in self._checks else "und"
+        few_lines = row[MEASURES.index("lines")] < LEAST_LINES
         for column, sign, rule, limit in self._checks[code]:
-            if sign * (row[column] - limit) > 0:
+            if sign * (row[column] - limit) > 0 and not (few_lines and column in LINE_SHARES):
                 return Violation(rule, round(row[column], 6), limit)
         if "placeholder_text" in self.thresholds[code] and "orem ipsum dolor" in text:
             return Violation("placeholder_text", "lorem ipsum", "none")
@@ -183,6 +189,9 @@ def _hash_words(words: Sequence[str]) -> list[int]:
 
 def warm_up() -> None:
     """Compile the kernels that a document passes on its way through `crawl-filter`."""
+    from norcli.corpus.languages import LanguageJudge
     from norcli.corpus.normalization import normalize_batch
 
-    QualityMeter.load().measure(normalize_batch(["Hei  på deg."]).texts, ["nob"])
+    texts = normalize_batch(["Hei  på deg."]).texts
+    LanguageJudge(["nob"]).judge(texts, [True])
+    QualityMeter.load().measure(texts, ["nob"])
