@@ -69,7 +69,7 @@ def train(folder: Path, shards: Path, tokenizer: Path, mode: str, slices: str) -
                 stdout=subprocess.PIPE, text=True,
             )
         )  # fmt: skip
-    outputs = [process.communicate(timeout=110)[0] for process in running]
+    outputs = [process.communicate(timeout=180)[0] for process in running]
     assert [process.returncode for process in running] == [0] * count
     losses: list[float] = json.loads(outputs[0].strip().splitlines()[-1])
     return losses
@@ -84,6 +84,7 @@ def single(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize("mode", ["ddp", "fsdp2"])
 def test_two_processes_learn_what_one_does(
     mode: str, single: tuple[Path, list[float]], shards_dir: Path, tokenizer_dir: Path,
@@ -98,6 +99,7 @@ def test_two_processes_learn_what_one_does(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_fsdp2_stops_together_and_goes_on(
     single: tuple[Path, list[float]], shards_dir: Path, tokenizer_dir: Path, tmp_path: Path
 ) -> None:

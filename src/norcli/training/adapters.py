@@ -10,6 +10,7 @@ import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from safetensors.torch import load_file
 from torch import Tensor
 
@@ -49,7 +50,9 @@ def add_adapter(model: Any, options: SftOptions) -> Any:
         fan_in_fan_out=model.config.model_type == "gpt2",
     )  # fmt: skip
     try:
-        with warnings.catch_warnings():
+        # The same first adapter for the same seed, whatever was drawn before.
+        with warnings.catch_warnings(), torch.random.fork_rng(devices=[]):
+            torch.manual_seed(options.seed)
             # peft still asks transformers under an old name, which is no user's business.
             warnings.simplefilter("ignore", FutureWarning)
             return get_peft_model(model, config)
