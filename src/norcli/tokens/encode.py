@@ -70,13 +70,14 @@ class CorpusEncoder:
         self._begin_words()
 
     def _begin_words(self) -> None:
-        # Numbers 0 and 1 stand for the frame, so that framing costs nothing more.
-        frame = [[] if self.bos_id is None else [self.bos_id], [self.eos_id]]
+        # The first numbers stand for the frame, so that framing costs nothing more, and for the
+        # empty word: a space with no letter after it.
+        space = self.tokenizer.encode("\n")[:1] if self.by_word else []
+        known = [[] if self.bos_id is None else [self.bos_id], [self.eos_id], space]
         self._words = _Words()
-        self._words[_Frame.BEGIN] = 0
-        self._words[_Frame.END] = 1
-        self._ids: Ids = np.array(list(chain(*frame)), self.dtype)
-        self._lengths: Ids = np.array([len(frame[0]), 1], np.int64)
+        self._words.update({_Frame.BEGIN: 0, _Frame.END: 1, "": 2})
+        self._ids: Ids = np.array(list(chain(*known)), self.dtype)
+        self._lengths: Ids = np.array([len(ids) for ids in known], np.int64)
         self._starts: Ids = np.cumsum(self._lengths) - self._lengths
         self._characters = 0
 
@@ -144,13 +145,13 @@ def _split(text: str) -> list[Any]:
     """Cut a text into keys of words; their ids one after another are those of the text."""
     if not text:
         return []
-    if SPACE in text:
+    if SPACE in text or _BREAK in text:
         # A space sign that is written out joins spaces beside it.
         return [(text,)]
-    if "  " in text or _BREAK in text or text[0] in " \n" or text[-1] == " " or " \n" in text:
-        # Runs of spaces belong to the word after them, with or without a break: cut with care,
-        # and as tuples, so that these words are not taken for those of the plain way.
-        return [(piece,) for piece in _CUT.split(text)]
+    if "  " in text or text[0] == " ":
+        # A run of spaces belongs to the word after it; breaks stay inside such words.
+        return _CUT.split(text)
+    # What is left of a single space before a break, or at the end, is the empty word.
     return text.replace("\n", " " + _BREAK).split(" ")
 
 
