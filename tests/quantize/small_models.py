@@ -100,6 +100,15 @@ def _gpt2_192(vocab: int) -> Any:
     )  # fmt: skip
 
 
+def _gpt2_80(vocab: int) -> Any:
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    return GPT2LMHeadModel(
+        GPT2Config(vocab_size=vocab, n_embd=80, n_head=4, n_layer=2, n_positions=128, n_inner=256,
+                   bos_token_id=1, eos_token_id=2)
+    )  # fmt: skip
+
+
 # Name → (how to build it, stored type, further arguments of saving).
 MODELS: dict[str, tuple[Callable[[int], Any], str, dict[str, Any]]] = {
     "llama": (_llama, "bfloat16", {}),
@@ -108,4 +117,5 @@ MODELS: dict[str, tuple[Callable[[int], Any], str, dict[str, Any]]] = {
     "mixtral": (_mixtral, "bfloat16", {}),
     "gpt2": (_gpt2, "bfloat16", {}),
     "gpt2-192": (_gpt2_192, "float32", {}),
+    "gpt2-80": (_gpt2_80, "float32", {}),
 }

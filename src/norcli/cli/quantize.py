@@ -14,7 +14,7 @@ def run(options: QuantizeOptions, console: Console) -> Outcome:
     """Convert, or print the plan."""
     if options.dry_run:
         from norcli.quantize.plan import lay_out, open_source
-        from norcli.quantize.report import conversion_plan
+        from norcli.quantize.report import conversion_plan, plan_for_people
         from norcli.streams import check_output
 
         source = open_source(options, console)
@@ -22,7 +22,7 @@ def run(options: QuantizeOptions, console: Console) -> Outcome:
         for layout in layouts:
             check_output(layout.path, options.overwrite)
         plan = conversion_plan(source, layouts)
-        write_plan(plan, options.json)
+        write_plan(plan if options.json else plan_for_people(plan), options.json)
         return Outcome(plan)
     from norcli.errors import UsageError
     from norcli.quantize.convert import quantize

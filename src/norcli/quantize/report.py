@@ -127,6 +127,25 @@ def conversion_plan(source: Source, layouts: Sequence[Layout]) -> dict[str, Any]
     }
 
 
+def plan_for_people(plan: dict[str, Any]) -> dict[str, str]:
+    """Return a plan in words, one line for each file."""
+    lines = {
+        "model": f"{plan['model']} ({plan['class']}, {human_count(plan['parameters'])} weights)",
+        "reads": human_bytes(plan["read_bytes"]),
+        "tokenizer": plan["tokenizer"],
+    }
+    for number, file in enumerate(plan["files"], 1):
+        kinds = ", ".join(f"{count} {kind}" for kind, count in file["tensors"].items())
+        fallbacks = "".join(
+            f"; {count} {change} for short rows" for change, count in file["fallbacks"].items()
+        )
+        lines["writes" if number == 1 else f"writes {number}"] = (
+            f"{file['path']}, {file['type']}, {human_bytes(file['bytes'])}, {file['bits_per_weight']:.2f} bits per "
+            f"weight; tensors: {kinds}{fallbacks}"
+        )
+    return lines
+
+
 def inspection(path: str) -> dict[str, Any]:
     """Return metadata and tensors of a GGUF file as plain data; long arrays by their head.
 

@@ -97,7 +97,7 @@ def choose_type(
     if quantization.base in _UNQUANTIZED:
         return TypeChoice(quantization.base, quantization.base)
     columns = shape[-1]
-    wanted = _mixture_type(name, columns, quantization, model)
+    wanted = _mixture_type(name, quantization, model)
     kind = wanted
     if columns % BLOCKS[kind][0]:
         kind = _FALLBACKS.get(kind, kind)
@@ -106,14 +106,11 @@ def choose_type(
     return TypeChoice(kind, wanted)
 
 
-def _mixture_type(
-    name: str, columns: int, quantization: Quantization, model: ModelShape
-) -> GgmlType:
+def _mixture_type(name: str, quantization: Quantization, model: ModelShape) -> GgmlType:
     base = quantization.base
     is_output = name == "output.weight" or (name == "token_embd.weight" and not model.has_output)
     if is_output:
-        fits = columns % BLOCKS[base][0] == 0 and base is not GgmlType.Q8_0
-        return GgmlType.Q6_K if fits else GgmlType.Q8_0
+        return base if base is GgmlType.Q8_0 else GgmlType.Q6_K
     part = name.split(".")[-2]
     layer = int(name.split(".")[1]) if name.startswith("blk.") else 0
     if part in ("attn_v", "attn_qkv"):  # GPT-2's fused tensor holds the values too
