@@ -160,3 +160,10 @@ def read_evaluation_texts(paths: list[str], ngram: int, console: Console) -> Eva
     buckets = np.append(np.searchsorted(known, edges), len(known)).astype(np.int64)
     console.info(f"{len(places)} evaluation texts, {len(known)} n-grams of {ngram} words")
     return EvaluationTexts(ngram, places, known, np.concatenate(owners)[first], buckets, shift)
+
+
+def warm_up() -> None:
+    """Compile the kernels, or load them from the cache."""
+    known = np.array([1], np.uint64)
+    one = EvaluationTexts(2, ["-"], known, np.zeros(1, np.int32), np.array([0, 1, 1]), 63)
+    one.count([b"en to tre"])

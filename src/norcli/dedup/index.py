@@ -139,3 +139,12 @@ def match_documents(
         )  # fmt: skip
     labels = roots_of(parents)[exact]
     return Matches(labels, int(counters[0]), int(counters[1]), int(counters[2]))
+
+
+def warm_up() -> None:
+    """Compile the kernels, or load them from the cache."""
+    two = Signatures(
+        np.array([[1, 1], [2, 2]], np.uint64), np.ones(2, np.int64), np.ones((2, 16), np.uint8),
+        np.ones((2, 4), np.uint64),
+    )  # fmt: skip
+    match_documents(two, Banding(0.7, 16, 4, 4), np.arange(2))
