@@ -140,8 +140,8 @@ def plan_for_people(plan: dict[str, Any]) -> dict[str, str]:
             f"; {count} {change} for short rows" for change, count in file["fallbacks"].items()
         )
         lines["writes" if number == 1 else f"writes {number}"] = (
-            f"{file['path']}, {file['type']}, {human_bytes(file['bytes'])}, {file['bits_per_weight']:.2f} bits per "
-            f"weight; tensors: {kinds}{fallbacks}"
+            f"{file['path']}, {file['type']}, {human_bytes(file['bytes'])}, "
+            f"{file['bits_per_weight']:.2f} bits per weight; tensors: {kinds}{fallbacks}"
         )
     return lines
 
