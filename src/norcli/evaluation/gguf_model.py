@@ -79,7 +79,7 @@ class GgufModel:
         room = max(1, self.context - max_new_tokens)
         answers = []
         for prompt in prompts:
-            ids = self.prefix + self.vocabulary.encode(prompt)
+            ids = self.prefix + self.vocabulary.encode(prompt) or [self._silent]
             choice = self._complete(
                 {
                     "prompt": cut_middle(ids, room), "max_tokens": max_new_tokens,

@@ -66,6 +66,8 @@ class HuggingFaceModel:
             )  # fmt: skip
         bos = self.tokenizer.bos_id
         begins = begins_with_bos(directory)
+        # Stands in for an empty prompt where there is no begin piece.
+        self._start = next((i for i in (bos, self.tokenizer.eos_id) if i is not None), 0)
         self.prefix = [bos] if begins and bos is not None else []
         self._plain_head = config.model_type in PLAIN_HEADS
 
@@ -77,7 +79,9 @@ class HuggingFaceModel:
     ) -> list[Answer]:
         """Return the greedy answer to each prompt; see `LanguageModel`."""
         room = max(1, self.context - max_new_tokens)
-        encoded = [self.prefix + ids for ids in self.tokenizer.encode_batch(list(prompts))]
+        encoded = [
+            self.prefix + ids or [self._start] for ids in self.tokenizer.encode_batch(list(prompts))
+        ]
         kept = [cut_middle(ids, room) for ids in encoded]
         answers: list[Answer | None] = [None] * len(kept)
         sizes = [len(ids) + max_new_tokens for ids in kept]
@@ -146,9 +150,9 @@ class HuggingFaceModel:
         return [result for result in results if result is not None]
 
     def _tree(self, prompt: str, words: Sequence[str]) -> Tree:
-        bos, eos = self.tokenizer.bos_id, self.tokenizer.eos_id
-        start = next((piece for piece in (bos, eos) if piece is not None), 0)
-        return lay_out_tree(prompt, words, self.tokenizer.encode, self.prefix, start, self.context)
+        return lay_out_tree(
+            prompt, words, self.tokenizer.encode, self.prefix, self._start, self.context
+        )
 
     def _score_trees(self, trees: Sequence[Tree]) -> list[list[float]]:
         width = max(tree.size for tree in trees)
@@ -308,6 +312,7 @@ def _device(name: str) -> torch.device:
 
 def _load(directory: Path, dtype: str, device: torch.device) -> Any:
     try:
+        from safetensors import SafetensorError
         from transformers import AutoModelForCausalLM
         from transformers.utils import logging
     except ImportError as error:
@@ -318,10 +323,18 @@ def _load(directory: Path, dtype: str, device: torch.device) -> Any:
         dtype = "float32" if device.type == "cpu" else "auto"
     precision: Any = dtype if dtype == "auto" else getattr(torch, dtype)
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            directory, dtype=precision, local_files_only=True, attn_implementation="sdpa"
-        )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        model, loaded = AutoModelForCausalLM.from_pretrained(
+            directory, dtype=precision, local_files_only=True, attn_implementation="sdpa",
+            output_loading_info=True,
+        )  # fmt: skip
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         reason = " ".join(str(error).split())[:160]
         raise DataError(f"cannot be loaded: {reason}", path=directory) from error
+    if loaded["missing_keys"]:
+        # transformers would go on with random numbers in their place.
+        first = sorted(loaded["missing_keys"])[0]
+        raise DataError(
+            f"cannot be loaded: weights of {len(loaded['missing_keys'])} tensors are missing, "
+            f"{first} for one", path=directory,
+        )  # fmt: skip
     return model.to(device).eval()

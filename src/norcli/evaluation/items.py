@@ -137,7 +137,7 @@ def _text(path: Path) -> str:
     with open_input(str(path)) as stream:
         data = decompressed(stream).read()
     try:
-        return data.decode("utf-8")
+        return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
         raise DataError("not UTF-8", path=path, line=line) from error
