@@ -52,7 +52,7 @@ stage pretrain base/model.safetensors pretrain "$out/shards" --preset norgpt-nan
 stage sft tuned/model.safetensors sft "$data/instructions.jsonl" --model "$out/base" \
     --epochs "$sft_epochs" --lr 3e-3 --global-batch-size 4 --output "$out/tuned"
 stage rlhf aligned/policy/model.safetensors rlhf "$out/tuned" "$data/summaries.jsonl" \
-    --encoder hashed-trigrams --steps "$rlhf_steps" --output "$out/aligned"
+    --encoder hashed-trigrams --steps "$rlhf_steps" --too-long truncate --output "$out/aligned"
 stage quantize model-Q8_0.gguf quantize "$out/aligned/policy" \
     --type Q8_0 --output "$out/model-Q8_0.gguf" --overwrite
 stage eval report.json eval "$out/aligned/policy" --data "$data/evaluation" \

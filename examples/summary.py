@@ -53,11 +53,17 @@ def describe(name: str, stats: Stats, out: Path) -> tuple[str, str]:
 
 
 def describe_rlhf(stats: Stats) -> tuple[str, str]:
-    return json.dumps(stats)[:40], ""
+    before, after = stats["before"]["similarity"], stats["after"]["similarity"]
+    return f"{stats['prompts']} summaries", f"similarity {before:.3f} before, {after:.3f} after"
 
 
 def describe_eval(report: Stats) -> tuple[str, str]:
-    return "", ""
+    values = {t["task"]: (t["n"], t["metrics"][0]) for t in report["tasks"]}
+    items, known = values["closed-book-qa"]
+    bits = next(m for t in report["tasks"] if t["task"] == "perplexity" for m in t["metrics"]
+                if m["metric"] == "bits-per-byte")  # fmt: skip
+    exact = f"{known['metric']} {known['value']:.0f} % of {items} learnt questions"
+    return f"{len(values)} tasks", f"{exact}, {bits['value']:.2f} bits/byte on new text"
 
 
 def main() -> None:

@@ -133,6 +133,7 @@ def _configure(console: Console, options: GeneralOptions) -> None:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("HF_HUB_DISABLE_PROGRESS_BARS", "1")
 
 
 def _finish(outcome: Outcome, options: GeneralOptions, console: Console) -> None:

@@ -23,6 +23,7 @@ REGISTRY: dict[str, Entry] = {
     "crawl-filter": Entry("crawl_filter", "Turn web pages and crawls into clean documents"),
     "crawl-filter sample": Entry("crawl_filter", "Show what a rule threw away"),
     "dedup": Entry("dedup", "Drop exact and near duplicates"),
+    "dedup explain": Entry("dedup", "Show why one document was dropped, and what differs"),
     "stats": Entry("stats", "Print statistics of a corpus"),
     "tokenize-train": Entry("tokenize_train", "Train a SentencePiece tokenizer"),
     "tokenize": Entry("tokenize", "Turn documents into token shards"),

@@ -15,10 +15,12 @@ from norcli.console import Console
 from norcli.options import GeneralOptions
 
 KERNEL_MODULES = (
-    "norcli.corpus.language.kernel",
     "norcli.corpus.quality",
     "norcli.dedup.shingles",
     "norcli.dedup.minhash",
+    "norcli.dedup.index",
+    "norcli.dedup.kept",
+    "norcli.dedup.contamination",
     "norcli.quantize.kernels",
 )
 

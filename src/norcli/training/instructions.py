@@ -126,14 +126,14 @@ def encode_messages(
         if position > len(pending):
             prompt = "\n\n" + prompt
         request = tokenizer.encode(prompt)
-        answer = _continuation(tokenizer, prompt, request, f" {message['content'].strip()}")
+        answer = continuation(tokenizer, prompt, request, f" {message['content'].strip()}")
         ids += [*request, *answer, tokenizer.eos_id]
         learn += [loss_on_prompt] * len(request) + [True] * (len(answer) + 1)
         pending = []
     return Example(ids, learn)
 
 
-def _continuation(tokenizer: Tokenizer, prompt: str, request: list[int], text: str) -> list[int]:
+def continuation(tokenizer: Tokenizer, prompt: str, request: list[int], text: str) -> list[int]:
     """Encode a text that follows a prompt, leaving the prompt's own tokens as they are."""
     whole = tokenizer.encode(prompt + text)
     if whole[: len(request)] == request:

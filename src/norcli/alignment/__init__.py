@@ -1,0 +1,1 @@
+"""Preference optimization: sample, score against the reference, reward model, PPO."""
