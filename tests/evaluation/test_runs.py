@@ -134,7 +134,7 @@ def test_an_answer_limit_that_fills_the_context_is_refused(tmp_path: Path) -> No
     model = KnowingModel({"Elv": "Glomma"})
     model.context = 20
     run(tmp_path, model)
-    assert model.limits == [10]
+    assert model.limits == [5]
     with pytest.raises(UsageError):
         run(tmp_path, model, max_new_tokens=20)
 

@@ -177,8 +177,8 @@ def _generate(
     task = data.task
     # A tuned model ends its answers itself, with the end-of-text token.
     stop = task.stop if template is None else ()
-    # A task's own limit never takes more than half of a short context.
-    limit = options.max_new_tokens or min(task.max_new_tokens, model.context // 2)
+    # A task's own limit takes no more than a quarter of a short context.
+    limit = options.max_new_tokens or min(task.max_new_tokens, model.context // 4)
     if limit >= model.context:
         raise UsageError(
             f"--max-new-tokens {limit} leaves no room for a prompt in {model.context} tokens"
