@@ -8,11 +8,13 @@ from pathlib import Path
 
 import pytest
 
-WORDS = (
-    "elven renner gjennom dalen og ut i fjorden der båtene ligger ved brygga om våren snøen "
-    "smelter fjellet er høyt skogen står stille barna går på ski til skolen hver morgen fisken "
-    "biter best ved solnedgang og folk i bygda møtes på torget for å selge bær ost og ull"
-).split()
+TEXT = """
+elven renner gjennom dalen og ut i fjorden der båtene ligger ved brygga om våren snøen
+smelter fjellet er høyt skogen står stille barna går på ski til skolen hver morgen
+fisken biter best ved solnedgang og folk i bygda møtes på torget for å selge bær ost og
+ull
+"""
+WORDS = TEXT.split()
 
 
 def sentences(count: int, seed: int = 1) -> list[str]:

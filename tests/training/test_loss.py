@@ -26,10 +26,9 @@ MIXTRAL = {
     "rope_parameters": {"rope_type": "default", "rope_theta": 1e4}, "bos_token_id": 1,
     "eos_token_id": 2, "initializer_range": 0.2,
 }  # fmt: skip
-MISTRAL = {
-    key: value for key, value in MIXTRAL.items()
-    if key not in ("num_local_experts", "num_experts_per_tok")
-} | {"architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": 16}  # fmt: skip
+MISTRAL = {key: value for key, value in MIXTRAL.items() if "expert" not in key} | {
+    "architectures": ["MistralForCausalLM"], "model_type": "mistral", "sliding_window": 16,
+}  # fmt: skip
 
 
 def config_of(kind: str) -> dict[str, Any]:

@@ -68,7 +68,8 @@ def record_messages(record: Mapping[str, Any], place: Place) -> Messages:
     found = ", ".join(str(name) for name in list(record)[:8])
     raise DataError(
         "record has no instruction and answer", path=place.path, line=place.line,
-        hint=f"expected Instruksjon and Output, instruction and output, or messages; found: {found}",
+        hint="expected Instruksjon and Output, instruction and output, or messages;"
+        f" found: {found}",
     )  # fmt: skip
 
 

@@ -58,7 +58,7 @@ class TrainingOptions:
     )  # fmt: skip
     micro_batch_size: int | None = option(
         None, help="Rows per device and pass", group=OPTIMIZATION, minimum=1,
-        default_text="as many of the global batch as 8 192 tokens hold",
+        default_text="what 8192 tokens hold",
     )  # fmt: skip
     global_batch_size: int | None = option(
         None, help="Rows per optimizer step, over all devices", group=OPTIMIZATION, minimum=1,
@@ -133,7 +133,42 @@ class TrainingOptions:
 
 
 @dataclass(kw_only=True)
-class PretrainOptions(RunDirectoryOptions, TrainingOptions, GeneralOptions):
+class PretrainModelOptions:
+    """What model pretrain begins with; a class of its own so that help shows it early."""
+
+    tokenizer: str | None = option(
+        None, help="Directory of the tokenizer the shards were made with", group=MODEL,
+        metavar="DIR", complete="dir", default_text="that of --base-model, else the shards'",
+    )  # fmt: skip
+    preset: str | None = option(
+        None, help="Model to train from scratch; norcli models lists them", group=MODEL,
+        metavar="NAME", complete="preset",
+    )  # fmt: skip
+    base_model: str | None = option(
+        None, help="Model directory to go on from (continual pretraining)", group=MODEL,
+        metavar="DIR", complete="dir",
+    )  # fmt: skip
+    set: list[str] = option(
+        help="Change a field of the preset's configuration: NAME=VALUE", group=MODEL,
+        metavar="NAME=VALUE", default_factory=list,
+    )  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class SftModelOptions:
+    """What model sft begins with, and how it is asked."""
+
+    model: str = option(
+        help="Model directory to fine-tune", group=MODEL, metavar="DIR", complete="dir"
+    )
+    template: str = option(
+        DEFAULT_TEMPLATE, help="Prompt template; stored with the model", group=MODEL,
+        choices=tuple(TEMPLATES),
+    )  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class PretrainOptions(RunDirectoryOptions, TrainingOptions, PretrainModelOptions, GeneralOptions):
     """Options of ``norcli pretrain``."""
 
     shards: list[str] = option(
@@ -148,22 +183,6 @@ class PretrainOptions(RunDirectoryOptions, TrainingOptions, GeneralOptions):
         0.0, help="Part of the documents to measure on instead of training on", group=INPUT,
         minimum=0.0, maximum=0.5,
     )  # fmt: skip
-    tokenizer: str | None = option(
-        None, help="Directory of the tokenizer the shards were made with", group=MODEL,
-        metavar="DIR", complete="dir", default_text="that of --base-model",
-    )  # fmt: skip
-    preset: str | None = option(
-        None, help="Model to train from scratch; norcli models lists them", group=MODEL,
-        metavar="NAME", complete="preset",
-    )  # fmt: skip
-    base_model: str | None = option(
-        None, help="Model directory to go on from (continual pretraining)", group=MODEL,
-        metavar="DIR", complete="dir",
-    )  # fmt: skip
-    set: list[str] = option(
-        help="Change a field of the preset's configuration: NAME=VALUE", group=MODEL,
-        metavar="NAME=VALUE", default_factory=list,
-    )  # fmt: skip
     max_tokens: int | None = option(
         None, help="Stop after about this many tokens", group=LENGTH, minimum=1
     )
@@ -173,16 +192,11 @@ class PretrainOptions(RunDirectoryOptions, TrainingOptions, GeneralOptions):
 
 
 @dataclass(kw_only=True)
-class SftOptions(RunDirectoryOptions, TrainingOptions, RecordInputOptions, GeneralOptions):
+class SftOptions(
+    RunDirectoryOptions, TrainingOptions, SftModelOptions, RecordInputOptions, GeneralOptions
+):
     """Options of ``norcli sft``."""
 
-    model: str = option(
-        help="Model directory to fine-tune", group=MODEL, metavar="DIR", complete="dir"
-    )
-    template: str = option(
-        DEFAULT_TEMPLATE, help="Prompt template; stored with the model", group=MODEL,
-        choices=tuple(TEMPLATES),
-    )  # fmt: skip
     eval_data: str | None = option(
         None, help="Instruction records to measure on", group=INPUT, metavar="FILE",
         complete="file:.jsonl,.parquet",

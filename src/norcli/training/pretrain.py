@@ -6,7 +6,6 @@ pretraining is the same with ``--base-model``. Texts are tokenized before, by no
 
 from __future__ import annotations
 
-
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,6 +24,9 @@ from norcli.training.settings import TrainingSettings, resolve_settings
 
 if TYPE_CHECKING:
     from norcli.training.loop import TrainingResult
+
+# Where norcli tokenize leaves a copy of the tokenizer.
+SHARDS_TOKENIZER = "tokenizer"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,7 @@ def plan_pretrain(options: PretrainOptions, placement: Placement) -> PretrainPla
                          hint="make them with: norcli tokenize")  # fmt: skip
     if (options.preset is None) == (options.base_model is None):
         raise UsageError("give one of --preset (from scratch) and --base-model (continual)")
-    tokenizer_dir = options.tokenizer or options.base_model
-    if tokenizer_dir is None:
-        raise UsageError("--preset needs --tokenizer DIR")
+    tokenizer_dir = options.tokenizer or options.base_model or _tokenizer_of(options.shards[0])
     preset = load_preset(options.preset) if options.preset else None
     tokenizer = load_tokenizer(tokenizer_dir)
     config = _model_config(options, preset, tokenizer)
@@ -84,6 +84,15 @@ def plan_pretrain(options: PretrainOptions, placement: Placement) -> PretrainPla
         devices=placement.world_size,
     )  # fmt: skip
     return PretrainPlan(config, corpus, settings, tokenizer, tokenizer_dir)
+
+
+def _tokenizer_of(shards: str) -> str:
+    """Return the tokenizer that norcli tokenize put beside the shards."""
+    directory = require_directory(shards, "a directory of token shards")
+    inside = directory / SHARDS_TOKENIZER
+    if not inside.is_dir():
+        raise UsageError("--preset needs --tokenizer DIR: the shards bring none")
+    return str(inside)
 
 
 def _model_config(

@@ -91,7 +91,6 @@ def resolve_settings(
     Raises:
         ConfigError: The lengths contradict each other, or the batches do not divide.
     """
-    _check_one_length(options, max_tokens)
     global_batch = int(options.global_batch_size or defaults.get("global_batch_size", 16))
     micro_batch = options.micro_batch_size or _micro_batch(global_batch // devices, seq_len)
     if global_batch % (micro_batch * devices):
@@ -100,13 +99,7 @@ def resolve_settings(
             f" on {devices} device{'s' if devices > 1 else ''}",
             hint="change --global-batch-size or --micro-batch-size",
         )
-    if options.max_steps is not None:
-        steps = options.max_steps
-    elif max_tokens is not None:
-        steps = math.ceil(max_tokens / (global_batch * seq_len))
-    else:
-        epochs = default_epochs if options.epochs is None else options.epochs
-        steps = max(math.ceil(rows * epochs / global_batch), 1)
+    steps = _steps(options, rows, global_batch, seq_len, default_epochs, max_tokens)
 
     def chosen(name: str, fallback: Any) -> Any:
         given = getattr(options, name)
@@ -130,13 +123,23 @@ def resolve_settings(
     )  # fmt: skip
 
 
-def _check_one_length(options: TrainingOptions, max_tokens: int | None) -> None:
+def _steps(
+    options: TrainingOptions, rows: int, global_batch: int, seq_len: int, default_epochs: float,
+    max_tokens: int | None,
+) -> int:  # fmt: skip
+    """Return the length of a run, which may be given in one of three ways."""
     lengths = {"--max-steps": options.max_steps, "--max-tokens": max_tokens,
                "--epochs": options.epochs}  # fmt: skip
     given = [flag for flag, value in lengths.items() if value is not None]
     if len(given) > 1:
         raise ConfigError(f"{' and '.join(given)} both set the length of the run",
                           hint="give one of them")  # fmt: skip
+    if options.max_steps is not None:
+        return options.max_steps
+    if max_tokens is not None:
+        return math.ceil(max_tokens / (global_batch * seq_len))
+    epochs = default_epochs if options.epochs is None else options.epochs
+    return max(math.ceil(rows * epochs / global_batch), 1)
 
 
 def _micro_batch(rows: int, seq_len: int) -> int:

@@ -66,7 +66,7 @@ def has_input(text: str | None) -> bool:
     return text is not None and text.strip().lower() not in NO_INPUT_MARKS
 
 
-def render_prompt(template: str, instruction: str, input: str | None = None) -> str:  # noqa: A002
+def render_prompt(template: str, instruction: str, input: str | None = None) -> str:
     """Render one request, up to and with the word that asks for the answer.
 
     The answer follows after one space, and an end-of-text token ends it.
