@@ -4,7 +4,7 @@ _norcli_files() {
     local file
     COMPREPLY=()
     while IFS= read -r file; do
-        # shellcheck disable=SC2053 -- the pattern is meant as one
+        # shellcheck disable=SC2053
         if [[ -d $file || $file == $1 ]]; then COMPREPLY+=("$file"); fi
     done < <(compgen -f -- "$word")
 }

@@ -70,7 +70,7 @@ def bash_completion() -> str:
         "    local file",
         "    COMPREPLY=()",
         "    while IFS= read -r file; do",
-        "        # shellcheck disable=SC2053 -- the pattern is meant as one",
+        "        # shellcheck disable=SC2053",
         '        if [[ -d $file || $file == $1 ]]; then COMPREPLY+=("$file"); fi',
         '    done < <(compgen -f -- "$word")',
         "}",

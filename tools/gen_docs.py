@@ -10,6 +10,7 @@ source gives the same bytes on any day.
 
 from __future__ import annotations
 
+import os
 import re
 import sys
 from pathlib import Path
@@ -19,6 +20,7 @@ from man_pages import command_page, overview_page
 from norcli.cli.help import command_help, overview
 from norcli.cli.registry import REGISTRY, load, top_level
 
+os.environ["COLUMNS"] = "100"  # help is as wide as the terminal; the reference is not
 ROOT = Path(__file__).resolve().parent.parent
 
 

@@ -95,21 +95,20 @@ def read_words(buffer: Any, start: int, end: int, hashes: Any, lengths: Any, cou
     """Cut a text at white space and hash the letters and digits of each word, case folded.
 
     Args:
-        buffer: UTF-8 bytes, uint8.
+        buffer: UTF-8 bytes, uint8; the text is its part from start to before end.
         start: First byte of the text.
         end: One past its last byte.
         hashes: Output, uint64, room for one word per two bytes.
         lengths: Output, int32: letters and digits of each word.
-        counts: Output, int64 (8,): characters, tokens, tokens with a letter, number signs and
-            ellipses, replacement characters, braces, digits, letters and digits.
+        counts: Output, int64 (8,): characters, tokens, tokens with a letter, symbols (# and
+            ellipses), replacement characters, braces, digits, letters and digits.
 
     Returns:
         The number of words: tokens with a letter or digit.
     """
     counts[:] = 0
-    words = 0
+    words, i = 0, start
     value, length, has_letter, in_token, dots, signs = _OFFSET, 0, False, False, 0, 0
-    i = start
     while i <= end:
         code = 32
         if i < end:
@@ -117,7 +116,7 @@ def read_words(buffer: Any, start: int, end: int, hashes: Any, lengths: Any, cou
             counts[0] += 1
         else:
             i += 1
-        if code == 32 or code == 10:
+        if code in (32, 10):
             if in_token:
                 counts[1] += 1
                 counts[2] += has_letter

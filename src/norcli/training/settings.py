@@ -91,14 +91,7 @@ def resolve_settings(
     Raises:
         ConfigError: The lengths contradict each other, or the batches do not divide.
     """
-    global_batch = int(options.global_batch_size or defaults.get("global_batch_size", 16))
-    micro_batch = options.micro_batch_size or _micro_batch(global_batch // devices, seq_len)
-    if global_batch % (micro_batch * devices):
-        raise ConfigError(
-            f"a global batch of {global_batch} rows is no multiple of {micro_batch} rows"
-            f" on {devices} device{'s' if devices > 1 else ''}",
-            hint="change --global-batch-size or --micro-batch-size",
-        )
+    micro_batch, global_batch = _batches(options, seq_len, defaults, devices)
     steps = _steps(options, rows, global_batch, seq_len, default_epochs, max_tokens)
 
     def chosen(name: str, fallback: Any) -> Any:
@@ -121,6 +114,25 @@ def resolve_settings(
         grad_clip=float(chosen("grad_clip", 1.0)), beta1=options.beta1, beta2=options.beta2,
         precision=options.precision, document_mask=document_mask, seed=seed,
     )  # fmt: skip
+
+
+def _batches(
+    options: TrainingOptions, seq_len: int, defaults: Mapping[str, Any], devices: int
+) -> tuple[int, int]:
+    """Return rows per device and pass, and rows per step over all devices.
+
+    Raises:
+        ConfigError: The second is no multiple of the first.
+    """
+    global_batch = int(options.global_batch_size or defaults.get("global_batch_size", 16))
+    micro_batch = options.micro_batch_size or _micro_batch(global_batch // devices, seq_len)
+    if global_batch % (micro_batch * devices):
+        raise ConfigError(
+            f"a global batch of {global_batch} rows is no multiple of {micro_batch} rows"
+            f" on {devices} device{'s' if devices > 1 else ''}",
+            hint="change --global-batch-size or --micro-batch-size",
+        )
+    return micro_batch, global_batch
 
 
 def _steps(
