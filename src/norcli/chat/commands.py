@@ -119,7 +119,7 @@ def _set(terminal: Terminal, argument: str) -> None:
     field = next(field for field in option_fields(ChatOptions) if field.name == name)
     parsed = field.parse(value.strip(), "/set")
     field.check(parsed)
-    if parsed is None and not (field.optional and name == "top_k"):
+    if parsed is None:
         raise UsageError(f"/set {key}: needs a number")
     session.sampling = dataclasses.replace(session.sampling, **{name: parsed})
     terminal.note(f"{name} {parsed}")

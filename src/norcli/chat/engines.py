@@ -28,7 +28,7 @@ class Sampling:
     Attributes:
         repeat_penalty: Divides positive and multiplies negative logits of the last
             `REPEAT_WINDOW` tokens; 1 for none.
-        top_k: Keep this many likeliest; None keeps all.
+        top_k: Keep this many likeliest.
         top_p: Keep the smallest set with this probability.
         min_p: Drop what is less likely than this part of the likeliest.
         temperature: Divides the logits; 0 takes the likeliest.
@@ -37,7 +37,7 @@ class Sampling:
     """
 
     repeat_penalty: float = 1.0
-    top_k: int | None = 40
+    top_k: int = 40
     top_p: float = 0.95
     min_p: float = 0.05
     temperature: float = 0.0
@@ -95,6 +95,7 @@ class Vocabulary(Protocol):
     """The part of an engine that prompts are built with."""
 
     bos_id: int | None
+    begins_with_bos: bool
     eos_id: int | None
     control_texts: Sequence[str]
 

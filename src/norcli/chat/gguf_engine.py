@@ -32,6 +32,7 @@ class GgufVocabulary:
     def __init__(self, path: str, address: str, key: str) -> None:
         tokens = GgufTokens(path)
         self.bos_id = tokens.bos_id
+        self.begins_with_bos = tokens.begins_with_bos
         self.eos_id = tokens.eos_id
         self.control_texts: Sequence[str] = tokens.control_texts
         self.spelling = tokens.spelling
@@ -204,7 +205,7 @@ def _request(ids: Sequence[int], sampling: Sampling, keeps_prompt: bool) -> dict
         "max_tokens": sampling.max_new_tokens,
         "samplers": SAMPLERS,
         "temperature": sampling.temperature,
-        "top_k": sampling.top_k or 0,
+        "top_k": sampling.top_k,
         "top_p": sampling.top_p,
         "min_p": sampling.min_p,
         "repeat_penalty": sampling.repeat_penalty,

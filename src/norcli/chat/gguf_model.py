@@ -43,7 +43,8 @@ def describe_gguf(path: str) -> ModelDescription:
     if not isinstance(context, int) or context < 1:
         raise DataError("does not say how long its context is", path=path)
     stored = metadata.get("tokenizer.chat_template")
-    template = next((key for key in TEMPLATES if chat_template_jinja(key) == stored), None)
+    ours = {chat_template_jinja(key, bos=bos): key for key in TEMPLATES for bos in (True, False)}
+    template = ours.get(stored) if isinstance(stored, str) else None
     return ModelDescription(
         path=path, engine="gguf", architecture=architecture, context_tokens=context,
         template=template, chat_template=stored if isinstance(stored, str) else None,
@@ -54,7 +55,8 @@ class GgufTokens:
     """The token table of a GGUF file.
 
     Attributes:
-        bos_id: Begin token, None where the file says that prompts do not start with it.
+        bos_id: Begin token.
+        begins_with_bos: Whether prompts start with it.
         eos_id: End token.
         control_texts: Spellings of the tokens that text must not be able to type.
     """
@@ -64,9 +66,10 @@ class GgufTokens:
         self._tokens = metadata["tokenizer.ggml.tokens"]
         kind = metadata.get("tokenizer.ggml.model")
         # llama.cpp: SentencePiece vocabularies begin with BOS unless told not to, others not.
-        adds_bos = metadata.get("tokenizer.ggml.add_bos_token", kind == "llama")
+        adds = metadata.get("tokenizer.ggml.add_bos_token", kind == "llama")
+        self.begins_with_bos = bool(adds)
         bos = metadata.get("tokenizer.ggml.bos_token_id")
-        self.bos_id: int | None = int(bos) if adds_bos and bos is not None else None
+        self.bos_id: int | None = None if bos is None else int(bos)
         eos = metadata.get("tokenizer.ggml.eos_token_id")
         self.eos_id: int | None = None if eos is None else int(eos)
         types = metadata.get("tokenizer.ggml.token_type", ())

@@ -26,6 +26,7 @@ from norcli.chat.huggingface_model import (
 from norcli.chat.sampling import choose_token
 from norcli.errors import DataError, missing_extra
 from norcli.tokens.huggingface import JsonTokenizer, SentencePieceTokenizer, load_tokenizer
+from norcli.training.templates import begins_with_bos
 
 # Larger models keep the type they are stored in, so that they fit in memory.
 LARGEST_FLOAT32_BYTES = 4 << 30
@@ -37,6 +38,7 @@ class DirectoryVocabulary:
     def __init__(self, directory: Path) -> None:
         self.tokenizer = load_tokenizer(directory)
         self.bos_id = self.tokenizer.bos_id
+        self.begins_with_bos = begins_with_bos(directory)
         self.eos_id = self.tokenizer.eos_id
         self._control_ids = _control_ids(self.tokenizer)
         self.control_texts: Sequence[str] = tuple(self._control_ids)

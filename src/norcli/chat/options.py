@@ -69,8 +69,8 @@ class ChatOptions(GeneralOptions):
         group=SAMPLING, minimum=0.0, maximum=10.0,
         default_text=f"{TERMINAL_TEMPERATURE} in a session on the terminal, else 0",
     )  # fmt: skip
-    top_k: int | None = option(
-        40, help="Choose among this many likeliest tokens; none for all", group=SAMPLING, minimum=1
+    top_k: int = option(
+        40, help="Choose among this many likeliest tokens", group=SAMPLING, minimum=1
     )
     top_p: float = option(
         0.95, help="Choose among the likeliest tokens that have this probability together",

@@ -85,7 +85,9 @@ def encode_prompt(
 
 
 def _begin(vocabulary: Vocabulary) -> list[int]:
-    return [] if vocabulary.bos_id is None else [vocabulary.bos_id]
+    if vocabulary.bos_id is None or not vocabulary.begins_with_bos:
+        return []
+    return [vocabulary.bos_id]
 
 
 def _plain_text(messages: Sequence[Mapping[str, str]]) -> str:

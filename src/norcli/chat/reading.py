@@ -88,7 +88,13 @@ class EditingReader:
 
     def read(self, prompt: str, draft: str) -> str:
         """Return what was typed."""
-        text: str = self._session.prompt(prompt, default=draft, handle_sigint=False)
+        # prompt_toolkit takes SIGINT itself once it runs; an exception out of a signal handler
+        # while it starts or ends would leave its event loop broken.
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            text: str = self._session.prompt(prompt, default=draft)
+        finally:
+            signal.signal(signal.SIGINT, before)
         return text
 
 

@@ -77,12 +77,13 @@ class AnswerText:
     def _certain(self) -> int:
         """Return how many held characters cannot be cut away any more."""
         held = self._held
-        end = len(held.rstrip())
-        for stop in self._stops:
-            end = min(end, len(held) - _overlap(held, stop))
+        if self._marker is not None and not self.text and self._marker.startswith(held):
+            return 0
+        endings = self._stops if self._marker is None else [*self._stops, "\n" + self._marker]
+        end = min((len(held) - _overlap(held, ending) for ending in endings), default=len(held))
+        end = len(held[:end].rstrip())
         if self._marker is None:
             return end
-        end = min(end, len(held) - _overlap(held, "\n" + self._marker))
         start = held[:end].rfind(BLANK_LINE)
         if start < 0 or end - start > LONGEST_HELD_CHARACTERS:
             return end

@@ -73,13 +73,15 @@ class Terminal:
         while not self.has_ended:
             try:
                 line = self._read()
+                if line.strip():
+                    self._obey(line)
             except EOFError:
                 break
-            except KeyboardInterrupt:
+            except (KeyboardInterrupt, Interruption) as error:
+                # Also a Ctrl-C that comes just after an answer, before the line editor is back.
+                if isinstance(error, Interruption) and error.signum != signal.SIGINT:
+                    raise
                 self.note("Ctrl-D or /quit leaves")
-                continue
-            if line.strip():
-                self._obey(line)
         if self.transcript is not None and self.transcript.path is not None:
             self.note(f"saved as {self.transcript.path}")
 

@@ -6,6 +6,7 @@ badly; /save and /load use the same form. Files are private to the user.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import time
@@ -128,9 +129,5 @@ class Transcript:
             raise CannotCreateError("cannot be made", path=self.folder,
                                     hint="give --no-save") from error  # fmt: skip
         stamp = time.strftime("%Y%m%d-%H%M%S")
-        path = self.folder / f"{stamp}-{os.getpid()}.jsonl"
-        number = 1
-        while path.exists():
-            number += 1
-            path = self.folder / f"{stamp}-{os.getpid()}-{number}.jsonl"
-        return path
+        names = (f"{stamp}-{os.getpid()}-{number:02}.jsonl" for number in itertools.count(1))
+        return next(path for path in map(self.folder.joinpath, names) if not path.exists())
