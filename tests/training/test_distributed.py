@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -52,7 +54,9 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def train(folder: Path, shards: Path, tokenizer: Path, mode: str, slices: str) -> list[float]:
+def train(
+    folder: Path, shards: Path, tokenizer: Path, mode: str, slices: str, seconds: float = 180
+) -> list[float]:
     """Train with one process (mode none) or two; return the losses that rank 0 logged."""
     count = 1 if mode == "none" else 2
     port = free_port()
@@ -69,7 +73,7 @@ def train(folder: Path, shards: Path, tokenizer: Path, mode: str, slices: str) -
                 stdout=subprocess.PIPE, text=True,
             )
         )  # fmt: skip
-    outputs = [process.communicate(timeout=180)[0] for process in running]
+    outputs = [process.communicate(timeout=seconds)[0] for process in running]
     assert [process.returncode for process in running] == [0] * count
     losses: list[float] = json.loads(outputs[0].strip().splitlines()[-1])
     return losses
@@ -106,6 +110,19 @@ def test_fsdp2_stops_together_and_goes_on(
     _, expected = single
     losses = train(tmp_path / "model", shards_dir, tokenizer_dir, "fsdp2", "sliced")
     assert losses == pytest.approx(expected[-2:], rel=2e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_deepspeed_learns_what_one_process_does(
+    single: tuple[Path, list[float]], shards_dir: Path, tokenizer_dir: Path, tmp_path: Path
+) -> None:
+    """DeepSpeed compiles a part of itself on first use: minutes, and a compiler is needed."""
+    if find_spec("deepspeed") is None or shutil.which("g++") is None:
+        pytest.skip("deepspeed or g++ is not installed")
+    _, expected = single
+    losses = train(tmp_path / "model", shards_dir, tokenizer_dir, "deepspeed", "whole", 600)
+    assert losses == pytest.approx(expected, rel=2e-5)
 
 
 def test_deepspeed_names_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:

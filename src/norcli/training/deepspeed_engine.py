@@ -125,7 +125,7 @@ class DeepSpeedEngine:
         from deepspeed.utils import safe_get_full_optimizer_state
 
         state: dict[str, Tensor] = {}
-        steps = float(self.engine.global_steps)
+        steps = float(next(iter(self.optimizer.optimizer.state.values()))["step"])
         for name, parameter in self.model.named_parameters():
             if not parameter.requires_grad:
                 continue
@@ -139,17 +139,24 @@ class DeepSpeedEngine:
         """Put weights and optimizer state back."""
         from deepspeed.utils import safe_set_full_fp32_param, safe_set_full_optimizer_state
 
+        self._make_moments(max(v.item() for k, v in optimizer.items() if k.endswith(".step")))
         for name, parameter in self.model.named_parameters():
             if name in weights and parameter.requires_grad:
+                # Both copies: the one that computes, and the master the optimizer works on.
+                with self.zero.GatheredParameters([parameter], modifier_rank=0):
+                    parameter.data.copy_(weights[name])
                 safe_set_full_fp32_param(parameter, weights[name].to(self.device))
                 for moment in MOMENTS:
                     value = optimizer[f"{name}.{moment}"].to(self.device)
                     safe_set_full_optimizer_state(parameter, value, moment)
-        inner = getattr(self.optimizer, "optimizer", self.optimizer)
-        steps = {float(v.item()) for key, v in optimizer.items() if key.endswith(".step")}
-        for entry in inner.state.values():
-            if "step" in entry and steps:
-                entry["step"] = torch.tensor(max(steps), device=entry["step"].device)
+
+    def _make_moments(self, step: float) -> None:
+        """Give this process's partitions empty moments; AdamW makes its own at the first step."""
+        for flat in self.optimizer.fp32_partitioned_groups_flat:
+            entry = self.optimizer.optimizer.state[flat]
+            entry["step"] = torch.tensor(step, device=flat.device)
+            for moment in MOMENTS:
+                entry[moment] = torch.zeros_like(flat)
 
     def train(self, mode: bool) -> None:
         """Switch dropout on or off."""
