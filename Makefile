@@ -10,6 +10,7 @@ PYTHON ?= python3
 VENV ?= .venv
 DEMO ?= demo
 JOBS ?= 2
+DEMO_JOBS ?= 1
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
@@ -38,7 +39,7 @@ install: $(VENV)/.demo
 install-dev: $(VENV)/.dev
 
 demo: $(VENV)/.demo
-	PATH="$(abspath $(BIN)):$$PATH" JOBS=$(JOBS) examples/00-quickstart.sh $(DEMO)
+	PATH="$(abspath $(BIN)):$$PATH" JOBS=$(DEMO_JOBS) examples/00-quickstart.sh $(DEMO)
 
 test: $(VENV)/.dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile

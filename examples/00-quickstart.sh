@@ -5,14 +5,15 @@
 #
 # Everything lands under FOLDER. A stage whose output is complete is passed over, so a second call
 # goes on where the first one stopped; remove FOLDER to begin anew. JOBS is the number of threads
-# (default: 2 where there are two processors), PRETRAIN_EPOCHS and SFT_EPOCHS the length of the two
+# (default: 1; with 2 on an idle
+# machine the training stages are faster, on a busy one slower), PRETRAIN_EPOCHS and SFT_EPOCHS the length of the two
 # long stages.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 data=$here/data
 out=${1:-demo}
-jobs=${JOBS:-2}
+jobs=${JOBS:-1}
 pretrain_epochs=${PRETRAIN_EPOCHS:-10}
 sft_epochs=${SFT_EPOCHS:-25}
 rlhf_steps=${RLHF_STEPS:-12}
@@ -52,7 +53,8 @@ stage pretrain base/model.safetensors pretrain "$out/shards" --preset norgpt-nan
 stage sft tuned/model.safetensors sft "$data/instructions.jsonl" --model "$out/base" \
     --epochs "$sft_epochs" --lr 3e-3 --global-batch-size 4 --output "$out/tuned"
 stage rlhf aligned/policy/model.safetensors rlhf "$out/tuned" "$data/summaries.jsonl" \
-    --encoder hashed-trigrams --steps "$rlhf_steps" --too-long truncate --output "$out/aligned"
+    --encoder hashed-trigrams --steps "$rlhf_steps" --lr 1e-4 \
+    --candidates 3 --reward-epochs 1 --too-long truncate --output "$out/aligned"
 stage quantize model-Q8_0.gguf quantize "$out/aligned/policy" \
     --type Q8_0 --output "$out/model-Q8_0.gguf" --overwrite
 stage eval report.json eval "$out/aligned/policy" --data "$data/evaluation" \

@@ -36,9 +36,11 @@ def describe(name: str, stats: Stats, out: Path) -> tuple[str, str]:
         case "tokenize":
             return f"{stats['documents']} documents", f"{stats['tokens']:,} tokens"
         case "pretrain":
+            stats |= json.loads((out / "base" / "training.json").read_text(encoding="utf-8"))
             seen = f"{stats['tokens']:,} tokens in {stats['steps']} steps"
             return seen, f"{stats['parameters']:,} parameters, loss {stats['loss']:.2f}"
         case "sft":
+            stats |= json.loads((out / "tuned" / "training.json").read_text(encoding="utf-8"))
             return f"{stats['records']} instructions", f"loss {stats['loss']:.3f}"
         case "rlhf":
             return describe_rlhf(stats)
