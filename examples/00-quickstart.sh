@@ -5,8 +5,8 @@
 #
 # Everything lands under FOLDER. A stage whose output is complete is passed over, so a second call
 # goes on where the first one stopped; remove FOLDER to begin anew. JOBS is the number of threads
-# (default: 1; with 2 on an idle
-# machine the training stages are faster, on a busy one slower), PRETRAIN_EPOCHS and SFT_EPOCHS the length of the two
+# (default 1; with 2 an idle machine trains faster, a busy one slower), PRETRAIN_EPOCHS and
+# SFT_EPOCHS the length of the two
 # long stages.
 set -euo pipefail
 
