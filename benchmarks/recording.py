@@ -1,4 +1,4 @@
-"""What every benchmark shares: CPU time of a process, the machine's description, the results file."""
+"""What benchmarks share: CPU time of a process, a description of the machine, the results."""
 
 from __future__ import annotations
 

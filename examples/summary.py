@@ -64,7 +64,7 @@ def describe_eval(report: Stats) -> tuple[str, str]:
     items, known = values["closed-book-qa"]
     bits = next(m for t in report["tasks"] if t["task"] == "perplexity" for m in t["metrics"]
                 if m["metric"] == "bits-per-byte")  # fmt: skip
-    exact = f"{known['metric']} {known['value']:.0f} % of {items} learnt questions"
+    exact = f"{known['value']:.0f} % of {items} learnt questions"
     return f"{len(values)} tasks", f"{exact}, {bits['value']:.2f} bits/byte on new text"
 
 
