@@ -216,6 +216,16 @@ def test_missing_packages_are_named(gguf_model: Path, model_directory: Path) -> 
         assert f"needs {package}\nhint: pip install 'norcli[{extra}]'" in result.stderr.decode()
 
 
+def test_engine_can_be_closed_at_once(gguf_model: Path) -> None:
+    probe = (
+        "from norcli.chat.engines import describe_model\n"
+        "from norcli.chat.gguf_engine import GgufEngine\n"
+        "for _ in range(20):\n"
+        f"    GgufEngine(describe_model({str(gguf_model)!r}), context=64, threads=1).close()\n"
+    )
+    subprocess.run([sys.executable, "-c", probe], check=True, timeout=60)
+
+
 def test_gguf_answers_without_torch_and_numpy(gguf_model: Path) -> None:
     probe = (
         "import sys\nfrom norcli.cli.main import main\n"

@@ -69,10 +69,8 @@ def write_answer(
     """Answer one prompt onto a stream, token by token, with one line end after it.
 
     Raises:
-        DataError: The prompt is empty, or does not fit in the context.
+        DataError: The prompt does not fit in the context.
     """
-    if not prompt.strip():
-        raise DataError("the prompt is empty")
     sanitizer = Sanitizer()
     for text in session.ask(prompt, input_text):
         stream.write(sanitizer.feed(text).encode("utf-8"))

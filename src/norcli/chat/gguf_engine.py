@@ -94,6 +94,9 @@ class GgufEngine:
                 f'llama.cpp cannot run this "{description.architecture}" model',
                 path=description.path, hint="give -vv to see what it says",
             ) from error  # fmt: skip
+        # A server that is let go before its loop has begun never ends (xllamacpp 2026.10); an
+        # answered question shows that it has.
+        self._server.handle_metrics()
         self.context_tokens = context
         self.vocabulary = GgufVocabulary(description.path, self._server.listening_address, key)
         self._keeps_prompt = keeps_prompt
@@ -194,6 +197,7 @@ def _parameters(xllamacpp: Any, path: str, context: int, threads: int, talkative
     params.ctx_shift = False
     params.ui = False
     params.endpoint_slots = False
+    params.endpoint_metrics = True
     params.verbosity = 4 if talkative else -1
     return params
 

@@ -73,6 +73,8 @@ def _answer(options: ChatOptions, description: ModelDescription, console: Consol
                    f"{stats['tokens_per_second']} tokens/s")  # fmt: skip
         return Outcome(stats, summary)
     prompt = options.prompt if options.prompt is not None else _read_text("prompt")
+    if not prompt.strip():
+        raise DataError("the prompt is empty")
     extra = _read_text("input text") if options.input_text == "-" else options.input_text
     with (
         open_session(options, console, description=description) as new_session,
