@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 from tiny_models import ENDLESS, RIVER, RIVER_ANSWER
 
+from norcli.chat.engines import describe_model
 from norcli.chat.huggingface_engine import load_model
-from norcli.errors import DataError
+from norcli.errors import DataError, InputMissingError
 
 CITY = "Hva heter hovedstaden?"
 CITY_ANSWER = "Hovedstaden heter Oslo.\n\nDen ligger ved fjorden."
@@ -56,7 +57,8 @@ def test_records_keep_their_fields_and_order(gguf_model: Path, tmp_path: Path) -
         record | {"completion": answer} for record, answer in zip(records, answers, strict=True)
     ]
     assert answered == expected
-    assert json.loads(stats.read_text())["answers"] == 3
+    counted = json.loads(stats.read_text())
+    assert (counted["answers"], counted["unfinished"]) == (3, 0)
     again = chat(str(gguf_model), "--jsonl", str(source), "-o", str(target))
     assert again.returncode == 73
 
@@ -201,6 +203,29 @@ def test_damaged_weights_are_refused(model_directory: Path, tmp_path: Path) -> N
     (copy / "config.json").write_text(json.dumps(config | {"num_hidden_layers": 3}))
     with pytest.raises(DataError, match=r'its weights lack "model\.layers\.2'):
         load_model(copy, "cpu")
+
+
+def test_adapter_is_joined_with_its_base_model(model_directory: Path, tmp_path: Path) -> None:
+    import peft
+    import torch
+
+    torch.manual_seed(1)
+    settings = peft.LoraConfig(target_modules=["q_proj", "v_proj"], init_lora_weights=False)
+    wrapped = peft.get_peft_model(load_model(model_directory, "cpu"), settings)
+    adapter = tmp_path / "adapter"
+    wrapped.save_pretrained(adapter)
+    description = describe_model(str(adapter))
+    assert (description.engine, description.context_tokens) == ("hf", 65536)
+    ids = torch.tensor([[1, 5, 9]])
+    with torch.inference_mode():
+        expected = wrapped(ids).logits
+        merged = load_model(adapter, "cpu")(ids).logits
+        plain = load_model(model_directory, "cpu")(ids).logits
+    assert torch.allclose(merged, expected, atol=1e-4)
+    assert not torch.allclose(merged, plain, atol=1e-2)
+    (adapter / "adapter_config.json").write_text('{"base_model_name_or_path": "borte"}')
+    with pytest.raises(InputMissingError, match='its base model "borte" is not a directory here'):
+        describe_model(str(adapter))
 
 
 def test_missing_packages_are_named(gguf_model: Path, model_directory: Path) -> None:

@@ -164,7 +164,9 @@ class GgufEngine:
             if "usage" in chunk:
                 self.counts.new_tokens = chunk["usage"]["completion_tokens"]
             if choice["finish_reason"] is not None:
+                # No stop texts are given to llama.cpp: only the end token, counted by it, stops.
                 self.counts.finished = choice["finish_reason"] == "stop"
+                self.counts.new_tokens -= self.counts.finished
                 continue
             if not self.counts.prompt_seconds:
                 self.counts.prompt_seconds = time.perf_counter() - started

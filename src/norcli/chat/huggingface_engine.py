@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import time
+import warnings
 from collections.abc import Callable, Generator, Sequence
 from pathlib import Path
 from typing import Any
@@ -221,7 +222,10 @@ def _merge_adapter(model: Any, directory: Path) -> Any:
     except ModuleNotFoundError as error:
         raise missing_extra("peft", "train") from error
     try:
-        return peft.PeftModel.from_pretrained(model, directory).merge_and_unload()
+        with warnings.catch_warnings():
+            # peft asks transformers by names that it has renamed.
+            warnings.simplefilter("ignore", FutureWarning)
+            return peft.PeftModel.from_pretrained(model, directory).merge_and_unload()
     except (OSError, ValueError, RuntimeError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"the adapter cannot be loaded: {reason}", path=directory) from error
