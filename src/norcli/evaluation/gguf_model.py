@@ -56,6 +56,7 @@ class GgufModel:
         self._key = secrets.token_hex(16)
         params = _parameters(xllamacpp, path, self.context, options.jobs or 1, console.level > 2)
         params.api_keys = [self._key]
+        params.endpoint_metrics = True
         try:
             self._server: Any = xllamacpp.Server(params)
         except RuntimeError as error:
@@ -63,6 +64,9 @@ class GgufModel:
                 f'llama.cpp cannot run this "{description.architecture}" model', path=path,
                 hint="give -vv to see what it says",
             ) from error  # fmt: skip
+        # A server let go before its loop has begun never ends (xllamacpp 2026.10); an answered
+        # question shows that it has begun.
+        self._server.handle_metrics()
         self._address = str(self._server.listening_address)
         self.vocabulary = GgufVocabulary(str(path), self._address, self._key)
         bos = self.vocabulary.bos_id

@@ -112,10 +112,14 @@ def llama_cpp_encoder(path: str) -> Encode:
     params.warmup, params.ui, params.endpoint_slots = False, False, False
     params.verbosity = -1
     params.api_keys = [key]
+    params.endpoint_metrics = True
     try:
         server: Any = xllamacpp.Server(params)
     except RuntimeError as error:
         raise DataError("llama.cpp cannot load it", path=path) from error
+    # A server let go before its loop has begun never ends (xllamacpp 2026.10); an answered
+    # question shows that it has begun.
+    server.handle_metrics()
 
     def encode(line: str) -> list[int]:
         body = {"content": line, "add_special": False, "parse_special": False}
