@@ -303,11 +303,12 @@ _norcli() {
         'rlhf:--max-new-tokens') COMPREPLY=(); return ;;
         'rlhf:--batch-size') COMPREPLY=(); return ;;
         'rlhf:--candidates') COMPREPLY=(); return ;;
-        'rlhf:--encoder') COMPREPLY=($(compgen -d -- "$word")); return ;;
+        'rlhf:--top-p') COMPREPLY=(); return ;;
         'rlhf:--pooling') COMPREPLY=($(compgen -W 'mean cls' -- "$word")); return ;;
         'rlhf:--encoder-tokens') COMPREPLY=(); return ;;
         'rlhf:--rouge-weight') COMPREPLY=(); return ;;
         'rlhf:--length-penalty') COMPREPLY=(); return ;;
+        'rlhf:--encoder') COMPREPLY=($(compgen -d -- "$word")); return ;;
         'rlhf:--reward-epochs') COMPREPLY=(); return ;;
         'rlhf:--reward-lr') COMPREPLY=(); return ;;
         'rlhf:--reward-batch') COMPREPLY=(); return ;;
@@ -318,6 +319,7 @@ _norcli() {
         'rlhf:--ppo-epochs') COMPREPLY=(); return ;;
         'rlhf:--lr') COMPREPLY=(); return ;;
         'rlhf:--kl-coef') COMPREPLY=(); return ;;
+        'rlhf:--target-kl') COMPREPLY=(); return ;;
         'rlhf:--max-kl') COMPREPLY=(); return ;;
         'rlhf:--clip-range') COMPREPLY=(); return ;;
         'rlhf:--value-clip') COMPREPLY=(); return ;;
@@ -346,6 +348,7 @@ _norcli() {
         'rlhf sample:--max-new-tokens') COMPREPLY=(); return ;;
         'rlhf sample:--batch-size') COMPREPLY=(); return ;;
         'rlhf sample:--candidates') COMPREPLY=(); return ;;
+        'rlhf sample:--top-p') COMPREPLY=(); return ;;
         'rlhf sample:--config'|'rlhf sample:-c') _norcli_files '@(*.toml)'; return ;;
         'rlhf sample:--stats') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'rlhf sample:--seed') COMPREPLY=(); return ;;
@@ -361,11 +364,11 @@ _norcli() {
         'rlhf score:--shard') COMPREPLY=(); return ;;
         'rlhf score:--output'|'rlhf score:-o') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'rlhf score:--output-format') COMPREPLY=($(compgen -W 'auto jsonl parquet text' -- "$word")); return ;;
-        'rlhf score:--encoder') COMPREPLY=($(compgen -d -- "$word")); return ;;
         'rlhf score:--pooling') COMPREPLY=($(compgen -W 'mean cls' -- "$word")); return ;;
         'rlhf score:--encoder-tokens') COMPREPLY=(); return ;;
         'rlhf score:--rouge-weight') COMPREPLY=(); return ;;
         'rlhf score:--length-penalty') COMPREPLY=(); return ;;
+        'rlhf score:--encoder') COMPREPLY=($(compgen -d -- "$word")); return ;;
         'rlhf score:--config'|'rlhf score:-c') _norcli_files '@(*.toml)'; return ;;
         'rlhf score:--stats') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'rlhf score:--seed') COMPREPLY=(); return ;;
@@ -403,12 +406,18 @@ _norcli() {
         'rlhf ppo:--temperature') COMPREPLY=(); return ;;
         'rlhf ppo:--max-new-tokens') COMPREPLY=(); return ;;
         'rlhf ppo:--batch-size') COMPREPLY=(); return ;;
+        'rlhf ppo:--pooling') COMPREPLY=($(compgen -W 'mean cls' -- "$word")); return ;;
+        'rlhf ppo:--encoder-tokens') COMPREPLY=(); return ;;
+        'rlhf ppo:--rouge-weight') COMPREPLY=(); return ;;
+        'rlhf ppo:--length-penalty') COMPREPLY=(); return ;;
+        'rlhf ppo:--encoder') COMPREPLY=($(compgen -d -- "$word")); return ;;
         'rlhf ppo:--steps') COMPREPLY=(); return ;;
         'rlhf ppo:--rollouts') COMPREPLY=(); return ;;
         'rlhf ppo:--minibatch') COMPREPLY=(); return ;;
         'rlhf ppo:--ppo-epochs') COMPREPLY=(); return ;;
         'rlhf ppo:--lr') COMPREPLY=(); return ;;
         'rlhf ppo:--kl-coef') COMPREPLY=(); return ;;
+        'rlhf ppo:--target-kl') COMPREPLY=(); return ;;
         'rlhf ppo:--max-kl') COMPREPLY=(); return ;;
         'rlhf ppo:--clip-range') COMPREPLY=(); return ;;
         'rlhf ppo:--value-clip') COMPREPLY=(); return ;;
@@ -417,7 +426,6 @@ _norcli() {
         'rlhf ppo:--gae-lambda') COMPREPLY=(); return ;;
         'rlhf ppo:--save-every') COMPREPLY=(); return ;;
         'rlhf ppo:--reward-model') COMPREPLY=($(compgen -d -- "$word")); return ;;
-        'rlhf ppo:--encoder') COMPREPLY=($(compgen -d -- "$word")); return ;;
         'rlhf ppo:--config'|'rlhf ppo:-c') _norcli_files '@(*.toml)'; return ;;
         'rlhf ppo:--stats') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'rlhf ppo:--seed') COMPREPLY=(); return ;;
@@ -629,20 +637,20 @@ _norcli() {
             fi ;;
         'rlhf')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --instruction --too-long --temperature --max-new-tokens --batch-size --candidates --encoder --pooling --encoder-tokens --trust-remote-code --rouge-weight --length-penalty --reward-epochs --reward-lr --reward-batch --objective --steps --rollouts --minibatch --ppo-epochs --lr --kl-coef --max-kl --clip-range --value-clip --reward-clip --gamma --gae-lambda --save-every --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --instruction --too-long --temperature --max-new-tokens --batch-size --candidates --top-p --pooling --encoder-tokens --trust-remote-code --rouge-weight --length-penalty --encoder --reward-epochs --reward-lr --reward-batch --objective --steps --rollouts --minibatch --ppo-epochs --lr --kl-coef --target-kl --max-kl --clip-range --value-clip --reward-clip --gamma --gae-lambda --save-every --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -d -- "$word"))
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'sample score reward-model ppo' -- "$word"))
             fi ;;
         'rlhf sample')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --output-format --instruction --too-long --temperature --max-new-tokens --batch-size --candidates --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --output-format --instruction --too-long --temperature --max-new-tokens --batch-size --candidates --top-p --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -d -- "$word"))
             fi ;;
         'rlhf score')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --output-format --encoder --pooling --encoder-tokens --trust-remote-code --rouge-weight --length-penalty --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --output-format --pooling --encoder-tokens --trust-remote-code --rouge-weight --length-penalty --encoder --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -f -- "$word"))
             fi ;;
@@ -654,7 +662,7 @@ _norcli() {
             fi ;;
         'rlhf ppo')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --instruction --too-long --temperature --max-new-tokens --batch-size --steps --rollouts --minibatch --ppo-epochs --lr --kl-coef --max-kl --clip-range --value-clip --reward-clip --gamma --gae-lambda --save-every --reward-model --encoder --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --instruction --too-long --temperature --max-new-tokens --batch-size --pooling --encoder-tokens --trust-remote-code --rouge-weight --length-penalty --encoder --steps --rollouts --minibatch --ppo-epochs --lr --kl-coef --target-kl --max-kl --clip-range --value-clip --reward-clip --gamma --gae-lambda --save-every --reward-model --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -d -- "$word"))
             fi ;;

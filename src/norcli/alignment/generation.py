@@ -1,11 +1,13 @@
-"""Sampling from a policy: batches padded on the left, key-value cache, a seed for every batch.
+"""Sampling from a policy: batches padded on the left, key-value cache, a seed for every answer.
 
 Used by rlhf sample and by the rollouts of PPO. Returns token ids; what ended by itself carries
-the end token.
+the end token. The draws of an answer are a function of its own seed, so they do not depend on
+which answers share its batch.
 """
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,6 +24,11 @@ def seeded_generator(*numbers: int) -> torch.Generator:
     generator = torch.Generator()
     generator.manual_seed(seed)
     return generator
+
+
+def text_number(text: str) -> int:
+    """Return a number that stands for a text in seeds."""
+    return int.from_bytes(hashlib.sha256(text.encode("utf-8", "surrogatepass")).digest()[:7], "big")
 
 
 def pad_left(prompts: Sequence[Sequence[int]], pad_id: int) -> tuple[Tensor, Tensor]:
@@ -43,7 +50,8 @@ def sample_answers(
     max_new_tokens: int,
     temperature: float,
     eos_id: int,
-    generator: torch.Generator,
+    generators: Sequence[torch.Generator] = (),
+    top_p: float = 1.0,
 ) -> list[list[int]]:
     """Let a causal model continue each prompt.
 
@@ -53,7 +61,8 @@ def sample_answers(
         max_new_tokens: Most tokens of an answer.
         temperature: Divides the logits; 0 takes the likeliest token.
         eos_id: Token that ends an answer.
-        generator: Where the randomness comes from.
+        generators: One for each answer; not needed at temperature 0.
+        top_p: Choose among the likeliest tokens that together reach this probability.
 
     Returns:
         The new tokens of each prompt, with the end token where it was reached.
@@ -61,20 +70,32 @@ def sample_answers(
     was_training = model.training
     model.eval()
     ids, mask = pad_left(prompts, eos_id)
+    ids, mask = ids.to(model.device), mask.to(model.device)
+    draws = None
+    if temperature:
+        # All at once: (B, T) uniform numbers, a row from each answer's own stream.
+        rows = [
+            torch.rand(max_new_tokens, generator=own, dtype=torch.float64) for own in generators
+        ]
+        draws = torch.stack(rows).to(model.device)
     positions = (mask.cumsum(1) - 1).clamp(min=0)
     cache: Any = None
     answers: list[list[int]] = [[] for _ in prompts]
     alive = torch.ones(len(prompts), dtype=torch.bool)
-    for _ in range(max_new_tokens):
+    for step in range(max_new_tokens):
         result = model(
             input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cache,
             use_cache=True, logits_to_keep=1,
         )  # fmt: skip
         cache = result.past_key_values
-        chosen = _choose(result.logits[:, -1].float(), temperature, generator)
+        logits = result.logits[:, -1].float()
+        chosen = logits.argmax(-1)
+        if draws is not None:
+            chosen = choose_tokens(logits / temperature, draws[:, step], top_p)
+        drawn = chosen.tolist()
         for row in torch.nonzero(alive).flatten().tolist():
-            answers[row].append(int(chosen[row]))
-        alive &= chosen != eos_id
+            answers[row].append(drawn[row])
+        alive &= torch.tensor([token != eos_id for token in drawn])
         if not alive.any():
             break
         ids = chosen.unsqueeze(1)
@@ -84,9 +105,22 @@ def sample_answers(
     return answers
 
 
-def _choose(logits: Tensor, temperature: float, generator: torch.Generator) -> Tensor:
-    """Return one token for each row of logits (B, V)."""
-    if temperature == 0:
-        return logits.argmax(dim=-1)
-    probabilities = torch.softmax(logits / temperature, dim=-1)
-    return torch.multinomial(probabilities, 1, generator=generator).squeeze(1)
+def choose_tokens(logits: Tensor, draws: Tensor, top_p: float = 1.0) -> Tensor:
+    """Return one token for each row, by the inverse of the cumulative distribution.
+
+    Args:
+        logits: Divided by the temperature already, (B, V).
+        draws: Uniform numbers from 0 to 1, (B,).
+        top_p: 1 keeps the whole vocabulary.
+    """
+    probabilities = torch.softmax(logits.double(), dim=-1)
+    order = None
+    if top_p < 1.0:
+        probabilities, order = probabilities.sort(dim=-1, descending=True, stable=True)
+        # A token stays while those before it have not reached top_p; the first always does.
+        before = probabilities.cumsum(-1) - probabilities
+        probabilities = probabilities.masked_fill((before >= top_p) & (before > 0), 0.0)
+    cumulative = probabilities.cumsum(-1)
+    wanted = draws.unsqueeze(1) * cumulative[:, -1:]
+    chosen = (cumulative <= wanted).sum(-1, keepdim=True).clamp(max=logits.shape[1] - 1)
+    return (chosen if order is None else order.gather(1, chosen)).squeeze(1)

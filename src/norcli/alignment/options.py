@@ -58,19 +58,20 @@ class SamplingOptions:
 
 @dataclass(kw_only=True)
 class CandidateOptions:
-    """How many answers a prompt gets."""
+    """How many answers a prompt gets, and from which tokens."""
 
     candidates: int = option(4, help="Answers to each prompt", group=SAMPLING, minimum=1)
+    # PPO has no top_p: its ratios need the probability of every token it may draw.
+    top_p: float = option(
+        1.0, help="Draw candidates from the likeliest tokens that reach this probability",
+        group=SAMPLING, minimum=0, maximum=1,
+    )  # fmt: skip
 
 
 @dataclass(kw_only=True)
-class SimilarityOptions:
-    """What a candidate is compared with its reference by."""
+class ComparisonOptions:
+    """How an encoder is read, and what else enters the similarity."""
 
-    encoder: str = option(
-        help="Directory of a BERT-family encoder such as NorBERT, or hashed-trigrams, a stand-in "
-        "without a model", group=SIMILARITY, metavar="DIR", complete="dir",
-    )  # fmt: skip
     pooling: str = option(
         "mean", help="How token vectors become one", group=SIMILARITY, choices=("mean", "cls")
     )
@@ -87,6 +88,16 @@ class SimilarityOptions:
     length_penalty: float = option(
         0.0, help="Taken off the score per unit of |ln(length / length of the reference)|",
         group=SIMILARITY, minimum=0,
+    )  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class SimilarityOptions(ComparisonOptions):
+    """What a candidate is compared with its reference by."""
+
+    encoder: str = option(
+        help="Directory of a BERT-family encoder such as NorBERT, or hashed-trigrams, a stand-in "
+        "without a model", group=SIMILARITY, metavar="DIR", complete="dir",
     )  # fmt: skip
 
 
@@ -121,6 +132,10 @@ class PpoSettings:
     kl_coef: float = option(
         0.1, help="Price of a nat of distance from the reference policy", group=PPO, minimum=0
     )
+    target_kl: float | None = option(
+        None, help="Let the price move until an answer is about this many nats away", group=PPO,
+        minimum=0, default_text="the price is fixed",
+    )  # fmt: skip
     max_kl: float = option(
         20.0, help="Stop when an answer is on average this many nats away", group=PPO, minimum=0
     )
@@ -168,8 +183,8 @@ class RewardModelOptions(
 
 @dataclass(kw_only=True)
 class PpoOptions(
-    DirectoryOutput, PpoSettings, SamplingOptions, PromptOptions, RecordInputOptions,
-    GeneralOptions, PolicyArgument,
+    DirectoryOutput, PpoSettings, ComparisonOptions, SamplingOptions, PromptOptions,
+    RecordInputOptions, GeneralOptions, PolicyArgument,
 ):  # fmt: skip
     """Options of ``norcli rlhf ppo``."""
 
@@ -178,8 +193,9 @@ class PpoOptions(
         complete="dir",
     )  # fmt: skip
     encoder: str | None = option(
-        None, help="In place of a reward model: reward the cosine to the reference by this encoder",
-        group=PPO, metavar="DIR", complete="dir",
+        None, help="Encoder of the report; without a reward model its similarity is the reward",
+        group=SIMILARITY, metavar="DIR", complete="dir",
+        default_text="hashed-trigrams beside a reward model",
     )  # fmt: skip
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import copy
+import hashlib
 import json
-import os
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -20,28 +21,44 @@ from norcli.alignment.options import (
 )
 from norcli.alignment.prompts import Prompt, read_prompts
 from norcli.alignment.rewards import SimilarityReward
-from norcli.alignment.sample import candidate_records, context_of, prompt_encoder
+from norcli.alignment.sample import (
+    candidate_records,
+    context_of,
+    load_policy,
+    prompt_encoder,
+)
 from norcli.alignment.score import scored_records
 from norcli.console import Console
-from norcli.errors import DataError, UsageError
+from norcli.errors import CannotCreateError, ConfigError, DataError, UsageError
 from norcli.formats.documents import RecordWriter, input_paths
-from norcli.options import option_fields
+from norcli.options import GENERAL, RecordInputOptions, option_fields
 from norcli.streams import output_lock, require_directory
-from norcli.training.model_config import load_model, model_fingerprint, read_model_config
+from norcli.training.model_config import model_fingerprint, read_model_config
 from norcli.training.templates import DEFAULT_TEMPLATE, store_template, template_of
 
 PPO_NUMBERS = (
     "steps", "rollouts", "minibatch", "ppo_epochs", "lr", "kl_coef", "max_kl", "clip_range",
     "value_clip", "reward_clip", "gamma", "gae_lambda", "temperature", "max_new_tokens", "seed",
-    "instruction", "too_long", "reward_model", "encoder",
+    "instruction", "too_long", "reward_model", "encoder", "target_kl", "pooling",
+    "encoder_tokens", "rouge_weight", "length_penalty",
 )  # fmt: skip
+
+# What the folder of a whole run holds.
+RUN_FILE, COMPLETE_FILE = "run.json", "training.json"
+CANDIDATES, SCORED = "candidates.jsonl", "scored.jsonl"
+REWARD_MODEL, POLICY = "reward-model", "policy"
+# A run may be continued with another value of these.
+ANY_VALUE = frozenset({"output", "files_from", "batch_size", "save_every"})
 
 
 def plan_ppo(options: PpoOptions | RlhfOptions) -> dict[str, Any]:
-    """Check model and inputs and return what a run would do; no torch."""
+    """Check model, encoder and inputs and return what a run would do; no torch."""
     from norcli.model.estimate import count_parameters
 
     config = read_model_config(require_directory(options.model, "a model directory"))
+    prompt_encoder(options.model, options)
+    if options.encoder not in (None, HASHED_TRIGRAMS):
+        require_directory(str(options.encoder), "an encoder directory")
     parameters = count_parameters(config)
     paths = input_paths(options)
     rounds = options.steps * options.rollouts
@@ -63,9 +80,15 @@ def load_prompts(options: PpoOptions, console: Console) -> tuple[list[Prompt], A
     encoder, tokenizer = prompt_encoder(options.model, options)
     prompts = list(read_prompts(options, encoder, console))
     if not prompts:
-        raise DataError("no articles to summarize",
-                        path=options.inputs[0] if options.inputs else "<stdin>")  # fmt: skip
+        raise no_articles(options)
     return prompts, tokenizer
+
+
+def no_articles(options: RecordInputOptions) -> DataError:
+    """Return the error for an input without anything to learn from."""
+    return DataError(
+        "no articles to summarize", path=options.inputs[0] if options.inputs else "<stdin>"
+    )
 
 
 def optimize(options: PpoOptions, console: Console) -> dict[str, Any]:
@@ -85,7 +108,7 @@ def optimize(options: PpoOptions, console: Console) -> dict[str, Any]:
 
     identity = {
         "command": "rlhf ppo", "model": model_fingerprint(Path(options.model)),
-        "prompts": len(prompts),
+        "prompts": _digest(prompts),
         "settings": {name: getattr(options, name) for name in PPO_NUMBERS},
     }  # fmt: skip
     directory = RunDirectory(options.output, identity, console)
@@ -100,24 +123,29 @@ def _optimize(
     import torch
 
     from norcli.alignment.ppo import Learner, reward_model_scorer, run_ppo, similarity_scorer
-    from norcli.alignment.report import canary_scores, describe_policy
+    from norcli.alignment.report import canary_rewards, canary_scores, describe_policy
     from norcli.alignment.reward_model import ScalarModel, load_scalar_model
+    from norcli.cluster.placement import Placement
     from norcli.training.checkpoint import save_model_directory
+    from norcli.training.distributed import choose_device
 
     torch.set_num_threads(options.jobs or 1)
     torch.manual_seed(options.seed)
-    similarity = SimilarityReward(load_encoder(_similarity(options)))
-    policy = load_model(options.model, "sdpa")
+    settings = _similarity(options)
+    similarity = SimilarityReward.from_options(load_encoder(settings), settings)
+    device = choose_device(Placement())
+    policy = load_policy(options.model, device)
     if options.reward_model is not None:
-        score = reward_model_scorer(load_scalar_model(options.reward_model))
-        value = load_scalar_model(options.reward_model)
+        context = context_of(read_model_config(Path(options.reward_model)))
+        score = reward_model_scorer(load_scalar_model(options.reward_model, device), context)
+        value = load_scalar_model(options.reward_model, device)
     else:
         score = similarity_scorer(similarity, tokenizer)
-        value = ScalarModel(load_model(options.model, "sdpa"))
+        value = ScalarModel(load_policy(options.model, device)).to(device)
     reference = copy.deepcopy(policy)
     learner = Learner(policy, reference, value, tokenizer, score)
     log = run_ppo(learner, prompts, options, directory, console)  # type: ignore[arg-type]
-    arguments = (tokenizer, prompts, similarity, options.max_new_tokens)
+    arguments = (learner, prompts, similarity, options.max_new_tokens)
     report: dict[str, Any] = {
         "before": describe_policy(reference, *arguments),
         "after": describe_policy(policy, *arguments),
@@ -125,21 +153,43 @@ def _optimize(
         "encoder": similarity.encoder.description,
         "prompts": len(prompts), "rounds": len(log), "last_round": log[-1],
     }  # fmt: skip
+    if options.reward_model is not None:
+        report["canary_rewards"] = canary_rewards(learner, prompts, options.seed)
 
     def write(folder: Path) -> None:
         save_model_directory(policy, options.model, folder)
         store_template(folder, template_of(options.model) or DEFAULT_TEMPLATE)
         lines = "".join(json.dumps(entry) + "\n" for entry in log)
         (folder / "log.jsonl").write_text(lines, encoding="utf-8")
+        (folder / "norcli.toml").write_text(_as_toml(options), encoding="utf-8")
 
     directory.finish(write, report)
     directory.prune(0)
     return report
 
 
+def _digest(prompts: list[Prompt]) -> str:
+    """Return a hash of what is asked and of the references."""
+    texts = json.dumps([[prompt.text, prompt.reference] for prompt in prompts])
+    return hashlib.sha256(texts.encode()).hexdigest()[:32]
+
+
 def _similarity(options: PpoOptions) -> SimilarityOptions:
     """Return the similarity of the report: the run's own encoder, else the stand-in."""
-    return SimilarityOptions(encoder=options.encoder or HASHED_TRIGRAMS)
+    shared = {
+        field.name: getattr(options, field.name) for field in option_fields(SimilarityOptions)
+    }
+    return SimilarityOptions(**(shared | {"encoder": options.encoder or HASHED_TRIGRAMS}))
+
+
+def _as_toml(options: PpoOptions) -> str:
+    """Return the options of the run as the configuration file that repeats it."""
+    lines = ["[rlhf-ppo]"]
+    for field in option_fields(PpoOptions):
+        value = getattr(options, field.name)
+        if field.info.in_config and value is not None:
+            lines.append(f"{field.name} = {json.dumps(value, ensure_ascii=False)}")
+    return "\n".join(lines) + "\n"
 
 
 def run_all(options: RlhfOptions, console: Console) -> dict[str, Any]:
@@ -148,58 +198,107 @@ def run_all(options: RlhfOptions, console: Console) -> dict[str, Any]:
     Returns:
         The reward model's facts and the report of PPO.
     """
-    from norcli.alignment.reward_model import reward_facts, train_reward_model
+    from norcli.alignment.reward_model import reward_facts
+    from norcli.training.checkpoint import write_json
 
+    # Whatever can be wrong with the command is told before anything is written.
+    plan_ppo(options)
     folder = Path(options.output)
-    folder.mkdir(parents=True, exist_ok=True)
     _check_folder(folder, options)
-    candidates, scored = folder / "candidates.jsonl", folder / "scored.jsonl"
-    if options.overwrite or not candidates.exists():
-        sample = _narrowed(options, SampleOptions, output=str(candidates))
+    folder.mkdir(parents=True, exist_ok=True)
+    with output_lock(options.output):
+        write_json(folder / RUN_FILE, _identity(options))
+        _prepare(folder, options, console)
+        # The candidates carry article and reference: standard input is read once.
+        ppo = _narrowed(
+            options, PpoOptions, **_reading(folder / CANDIDATES), output=str(folder / POLICY),
+            reward_model=str(folder / REWARD_MODEL),
+        )  # fmt: skip
+        report = optimize(ppo, console)
+    return {"reward_model": reward_facts(str(folder / REWARD_MODEL)), **report}
+
+
+def _prepare(folder: Path, options: RlhfOptions, console: Console) -> None:
+    """Make candidates, scores and reward model, each where it is not there yet."""
+    from norcli.alignment.reward_model import train_reward_model
+
+    if not (folder / CANDIDATES).exists():
+        sample = _narrowed(options, SampleOptions, output=str(folder / CANDIDATES))
         with RecordWriter(sample) as writer:
             for record in candidate_records(sample, console):
                 writer.write(record)
-    if options.overwrite or not scored.exists():
-        score = _narrowed(options, ScoreOptions, inputs=[str(candidates)], output=str(scored))
+            if not writer.records:
+                raise no_articles(options)
+    if not (folder / SCORED).exists():
+        score = _narrowed(
+            options, ScoreOptions, **_reading(folder / CANDIDATES), output=str(folder / SCORED)
+        )
         with RecordWriter(score) as writer:
             for record in scored_records(score, console):
                 writer.write(record)
-    if options.overwrite or not (folder / "reward-model").exists():
-        train_reward_model(
-            _narrowed(options, RewardModelOptions, inputs=[str(scored)],
-                      output=str(folder / "reward-model")),
-            console,
+    if not (folder / REWARD_MODEL).exists():
+        training = _narrowed(
+            options, RewardModelOptions, **_reading(folder / SCORED),
+            output=str(folder / REWARD_MODEL),
         )  # fmt: skip
-    ppo = _narrowed(options, PpoOptions, output=str(folder / "policy"),
-                    reward_model=str(folder / "reward-model"))  # fmt: skip
-    report = optimize(ppo, console)
-    return {"reward_model": reward_facts(str(folder / "reward-model")), **report}
+        train_reward_model(training, console)
+
+
+def _reading(file: Path) -> dict[str, Any]:
+    """Return the input options of a later step: all of one file, whatever the first step read."""
+    return {
+        "inputs": [str(file)], "files_from": None, "input_format": "jsonl", "limit": None,
+        "shard": None, "overwrite": False,
+    }  # fmt: skip
+
+
+def _identity(options: RlhfOptions) -> dict[str, Any]:
+    """Return what a run must have in common with the one it continues."""
+    settings = {
+        field.name: getattr(options, field.name) for field in option_fields(RlhfOptions)
+        if field.info.in_config and field.info.group != GENERAL and field.name not in ANY_VALUE
+    }  # fmt: skip
+    digest = hashlib.sha256()
+    paths = input_paths(options)
+    for path in paths:
+        # What came by a pipe is gone; its candidates are what goes on.
+        if path != "-":
+            digest.update(Path(path).read_bytes())
+    model = model_fingerprint(Path(options.model))
+    return {"model": model, "seed": options.seed, "data": digest.hexdigest()[:32], **settings}
 
 
 def _check_folder(folder: Path, options: RlhfOptions) -> None:
-    """Refuse a folder that holds another run.
+    """Empty a folder for --overwrite; refuse one that holds something else or another run.
 
     Raises:
-        CannotCreateError: Its run is complete.
-        ConfigError: An unfinished run of another model.
+        CannotCreateError: Its run is complete, or it holds no run.
+        ConfigError: An unfinished run of another configuration.
     """
-    from norcli.errors import CannotCreateError, ConfigError
-
-    if options.overwrite:
+    if not folder.exists() or (folder.is_dir() and not any(folder.iterdir())):
         return
-    if (folder / "policy" / "training.json").exists():
+    marker = folder / RUN_FILE
+    if not marker.is_file():
+        raise CannotCreateError("exists and holds no rlhf run", path=folder,
+                                hint="give another directory")  # fmt: skip
+    if not (folder / CANDIDATES).exists():
+        return  # nothing to go on from
+    if options.overwrite:
+        for name in (CANDIDATES, SCORED, RUN_FILE):
+            (folder / name).unlink(missing_ok=True)
+        for name in (REWARD_MODEL, POLICY):
+            shutil.rmtree(folder / name, ignore_errors=True)
+        return
+    if (folder / POLICY / COMPLETE_FILE).exists():
         raise CannotCreateError("holds a complete run", path=folder,
                                 hint="give --overwrite to replace it")  # fmt: skip
-    marker = folder / "run.json"
-    identity = {
-        "model": model_fingerprint(Path(options.model)), "candidates": options.candidates,
-        "encoder": options.encoder, "seed": options.seed, "objective": options.objective,
-        "inputs": [os.path.basename(path) for path in options.inputs],
-    }  # fmt: skip
-    if marker.exists() and json.loads(marker.read_text(encoding="utf-8")) != identity:
-        raise ConfigError("holds an unfinished run with another configuration", path=folder,
-                          hint="repeat the first command, or give --overwrite")  # fmt: skip
-    marker.write_text(json.dumps(identity), encoding="utf-8")
+    before, now = json.loads(marker.read_text(encoding="utf-8")), _identity(options)
+    changed = [name for name in dict.fromkeys([*before, *now]) if before.get(name) != now.get(name)]
+    if changed:
+        raise ConfigError(
+            f"holds an unfinished run with another {', '.join(changed[:3])}", path=folder,
+            hint="repeat the first command, or give --overwrite",
+        )  # fmt: skip
 
 
 def _narrowed(options: RlhfOptions, kind: type[Any], **changes: Any) -> Any:

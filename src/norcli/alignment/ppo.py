@@ -21,6 +21,7 @@ from norcli.alignment.generation import sample_answers, seeded_generator
 from norcli.alignment.options import PpoSettings, SamplingOptions
 from norcli.alignment.ppo_loss import (
     advantages_and_returns,
+    next_kl_coef,
     policy_loss,
     token_log_probs,
     token_rewards,
@@ -106,6 +107,12 @@ class Learner:
     tokenizer: Tokenizer
     score: Scorer
 
+    @property
+    def device(self) -> torch.device:
+        """Where the models are."""
+        device: torch.device = self.policy.device
+        return device
+
     def networks(self) -> nn.ModuleDict:
         """Return policy and value model as one module, for optimizer and checkpoints."""
         return nn.ModuleDict({"policy": self.policy, "value": self.value})
@@ -126,13 +133,13 @@ def answer_log_probs(model: Any, ids: Tensor, attention: Tensor, where: Tensor,
     Only the answers' positions pass the language-model head.
     """
     hidden = model.base_model(input_ids=ids, attention_mask=attention).last_hidden_state
-    rows = torch.arange(len(ids)).unsqueeze(1)
+    rows = torch.arange(len(ids), device=ids.device).unsqueeze(1)
     logits = model.get_output_embeddings()(hidden[rows, where]).float()  # (B, T, V)
     return token_log_probs(logits / max(temperature, 1e-6), targets)
 
 
 def collect(
-    learner: Learner, prompts: list[Prompt], options: PpoOptionsLike, step: int
+    learner: Learner, prompts: list[Prompt], options: PpoOptionsLike, step: int, kl_coef: float
 ) -> tuple[Rollout, dict[str, float]]:
     """Sample and score the answers of one round.
 
@@ -143,7 +150,7 @@ def collect(
     answers = sample_answers(
         learner.policy, [p.ids for p in prompts], max_new_tokens=options.max_new_tokens,
         temperature=options.temperature or 1.0, eos_id=end,
-        generator=seeded_generator(options.seed, step),
+        generators=[seeded_generator(options.seed, step, row) for row in range(len(prompts))],
     )  # fmt: skip
     raw = torch.tensor(learner.score(prompts, answers))
     scores = raw.clamp(-options.reward_clip, options.reward_clip)
@@ -151,13 +158,15 @@ def collect(
     targets, mask = pad_right(answers, end)
     begins = torch.tensor([len(p.ids) for p in prompts]).unsqueeze(1)
     where = (begins - 1 + torch.arange(targets.shape[1])).clamp(max=ids.shape[1] - 1)
-    soft = mask.float()
+    device = learner.device
+    raw, scores, soft = raw.to(device), scores.to(device), mask.float().to(device)
+    ids, attention, where, targets = (t.to(device) for t in (ids, attention, where, targets))
     arguments = (ids, attention, where, targets, options.temperature or 1.0)
     with torch.inference_mode():
         log_probs = answer_log_probs(learner.policy, *arguments)
         reference = answer_log_probs(learner.reference, *arguments)
         values = learner.value(ids, attention).gather(1, where)
-        rewards = token_rewards(scores, log_probs, reference, soft, options.kl_coef)
+        rewards = token_rewards(scores, log_probs, reference, soft, kl_coef)
         advantages, returns = advantages_and_returns(
             rewards, values, soft, options.gamma, options.gae_lambda
         )
@@ -168,6 +177,7 @@ def collect(
         "score": float(raw.mean()),
         "kl": float(kl),
         "answer_tokens": float(soft.sum(1).mean()),
+        "kl_coef": kl_coef,
     }
     # Tensors made in inference mode may not take part in a backward pass; copies may.
     return Rollout(**{n: getattr(rollout, n).clone() for n in Rollout.__slots__}), means
@@ -228,8 +238,12 @@ def run_ppo(
         console.progress("ppo", options.steps, "rounds") as progress,
     ):
         progress.advance(first)
+        kl_coef = options.kl_coef
+        if log:
+            kl_coef = next_kl_coef(log[-1]["kl_coef"], log[-1]["kl"], options.target_kl)
         for step in range(first, options.steps):
-            rollout, means = collect(learner, _batch(prompts, options, step), options, step)
+            batch = _batch(prompts, options, step)
+            rollout, means = collect(learner, batch, options, step, kl_coef)
             if means["kl"] > options.max_kl:
                 raise NorcliError(
                     f"round {step + 1}: the policy is {means['kl']:.1f} nats from its reference,"
@@ -237,7 +251,10 @@ def run_ppo(
                     hint="raise --kl-coef or lower --lr; the last checkpoint is kept",
                 )
             means |= learn(learner, optimizer, rollout, options, step)
-            log.append({"step": step + 1, **{k: round(v, 6) for k, v in means.items()}})
+            means["kl"] = round(means["kl"], 6)  # a resumed run reads it back from the log
+            kl_coef = next_kl_coef(kl_coef, means["kl"], options.target_kl)
+            exact = {"kl_coef": means["kl_coef"]}
+            log.append({"step": step + 1, **{k: round(v, 6) for k, v in means.items()}, **exact})
             progress.advance(1, f"score {means['score']:.3f} kl {means['kl']:.2f}")
             done = step + 1
             if stop.requested or (done % options.save_every == 0 and done < options.steps):
@@ -267,7 +284,7 @@ def _save(
     optimizer: torch.optim.Optimizer, log: list[dict[str, float]],
 ) -> None:  # fmt: skip
     state = optimizer_state(networks, optimizer)
-    state |= {f"value_model.{k}": v.clone() for k, v in learner.value.state_dict().items()}
+    state |= {f"value_model.{k}": v.cpu().clone() for k, v in learner.value.state_dict().items()}
 
     def write(folder: Path) -> None:
         save_model_directory(learner.policy, learner.tokenizer.path.parent, folder)
@@ -296,12 +313,12 @@ def _restore(
     return progress.step
 
 
-def reward_model_scorer(model: ScalarModel) -> Scorer:
-    """Return a scorer that asks a reward model."""
+def reward_model_scorer(model: ScalarModel, context: int) -> Scorer:
+    """Return a scorer that asks a reward model, about the last tokens where there are too many."""
     model.eval().requires_grad_(False)
 
     def score(prompts: list[Prompt], answers: list[list[int]]) -> list[float]:
-        rows = [p.ids + a for p, a in zip(prompts, answers, strict=True)]
+        rows = [(p.ids + a)[-context:] for p, a in zip(prompts, answers, strict=True)]
         with torch.inference_mode():
             values: list[float] = model.score(*pad_right(rows, 0)).tolist()
         return values

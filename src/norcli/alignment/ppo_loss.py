@@ -30,7 +30,7 @@ def token_rewards(
     """
     rewards = -kl_coef * (log_probs - reference_log_probs) * mask
     last = mask.sum(1).long() - 1
-    rewards[torch.arange(len(scores)), last] += scores
+    rewards[torch.arange(len(scores), device=scores.device), last] += scores
     return rewards
 
 
@@ -51,6 +51,17 @@ def advantages_and_returns(
         running = (delta + gamma * gae_lambda * running) * mask[:, t]
         advantages[:, t] = running
     return advantages, advantages + values
+
+
+def next_kl_coef(kl_coef: float, kl: float, target: float | None) -> float:
+    """Return the price of the next round: higher where the policy was too far, else lower.
+
+    Ziegler et al. 2019 (arXiv 1909.08593), section 2.2; without a target the price stays.
+    """
+    if not target:
+        return kl_coef
+    error = min(max(kl / target - 1.0, -0.2), 0.2)
+    return kl_coef * (1.0 + 0.1 * error)
 
 
 def masked_mean(values: Tensor, mask: Tensor) -> Tensor:

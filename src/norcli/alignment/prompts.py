@@ -20,6 +20,10 @@ from norcli.training.templates import (
 
 FIELDS = (("article", "summary"), ("article", "reference"), ("prompt", "reference"),
           ("Input", "Output"), ("input", "output"))  # fmt: skip
+# Instruction records carry their own request, and a type.
+INSTRUCTION_FIELDS = ("Instruksjon", "instruction")
+TASK_TYPE = "Oppgavetype"
+SUMMARIZATION = "oppsummering"
 
 
 class PromptSettings(Protocol):
@@ -40,7 +44,7 @@ class Prompt:
         ids: Its tokens, begin token included.
         article: What is to be summarized.
         reference: The human summary.
-        record: The fields as read.
+        instruction: What is asked of the article.
     """
 
     id: str
@@ -48,7 +52,7 @@ class Prompt:
     ids: list[int]
     article: str
     reference: str
-    record: dict[str, Any]
+    instruction: str
 
 
 def article_and_reference(record: dict[str, Any], place: Place) -> tuple[str, str]:
@@ -71,6 +75,13 @@ def article_and_reference(record: dict[str, Any], place: Place) -> tuple[str, st
     )  # fmt: skip
 
 
+def begin_ids(model: str, tokenizer: Tokenizer) -> list[int]:
+    """Return what stands in front of a model's prompts: the begin token, or nothing."""
+    if tokenizer.bos_id is None or not begins_with_bos(model):
+        return []
+    return [tokenizer.bos_id]
+
+
 class PromptEncoder:
     """Turn articles into prompt tokens in a model's own template.
 
@@ -85,21 +96,28 @@ class PromptEncoder:
         self, model: str, tokenizer: Tokenizer, context: int, settings: PromptSettings
     ) -> None:
         self._template = template_of(model) or DEFAULT_TEMPLATE
-        self._bos = [tokenizer.bos_id or 0] if begins_with_bos(model) else []
+        self._bos = begin_ids(model, tokenizer)
         self._tokenizer = tokenizer
         self._room = context - settings.max_new_tokens
         self._settings = settings
         self.cut = 0
         self.left_out = 0
+        self.other_tasks = 0
 
     def encode(self, record: dict[str, Any], place: Place) -> Prompt | None:
-        """Return a prompt, or None for an article that is too long and to be left out.
+        """Return a prompt, or None for a record to be left out: too long, or another task.
 
         Raises:
             DataError: The record is unusable, or too long under --too-long stop.
         """
+        task = record.get(TASK_TYPE)
+        if isinstance(task, str) and task.strip().lower() != SUMMARIZATION:
+            self.other_tasks += 1
+            return None
         article, reference = article_and_reference(record, place)
-        text, ids = self._render(article)
+        own = next((record[name] for name in INSTRUCTION_FIELDS if record.get(name)), None)
+        instruction = own if isinstance(own, str) else self._settings.instruction
+        text, ids = self._render(instruction, article)
         if len(ids) > self._room:
             if self._settings.too_long == "stop":
                 raise DataError(
@@ -111,27 +129,27 @@ class PromptEncoder:
                 self.left_out += 1
                 return None
             self.cut += 1
-            text, ids = self._shorten(article, place)
+            text, ids = self._shorten(instruction, article, place)
         identity = str(record.get("id") or text_id(article))
-        return Prompt(identity, text, ids, article, reference, record)
+        return Prompt(identity, text, ids, article, reference, instruction)
 
-    def _render(self, article: str) -> tuple[str, list[int]]:
-        text = render_prompt(self._template, self._settings.instruction, article)
+    def _render(self, instruction: str, article: str) -> tuple[str, list[int]]:
+        text = render_prompt(self._template, instruction, article)
         return text, self._bos + self._tokenizer.encode(text)
 
-    def _shorten(self, article: str, place: Place) -> tuple[str, list[int]]:
+    def _shorten(self, instruction: str, article: str, place: Place) -> tuple[str, list[int]]:
         """Cut words off the end of the article, by bisection, until the prompt fits."""
         words = article.split()
         low, high = 0, len(words)
         while low + 1 < high:
             middle = (low + high) // 2
-            fits = len(self._render(" ".join(words[:middle]))[1]) <= self._room
+            fits = len(self._render(instruction, " ".join(words[:middle]))[1]) <= self._room
             low, high = (middle, high) if fits else (low, middle)
         if low == 0:
             raise DataError("not even one word of the article fits the context",
                             path=place.path, line=place.line,
                             hint="give fewer --max-new-tokens")  # fmt: skip
-        return self._render(" ".join(words[:low]))
+        return self._render(instruction, " ".join(words[:low]))
 
 
 def read_prompts(
@@ -154,5 +172,7 @@ def read_prompts(
     bad.report()
     if encoder.cut:
         console.warn(f"cut {encoder.cut} articles off to fit the context")
+    if encoder.other_tasks:
+        console.warn(f"left out {encoder.other_tasks} records of other tasks than summarization")
     if encoder.left_out:
         console.warn(f"left out {encoder.left_out} articles that do not fit the context")

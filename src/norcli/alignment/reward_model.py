@@ -20,17 +20,19 @@ from torch.nn import functional as F
 
 from norcli.alignment.generation import seeded_generator
 from norcli.alignment.options import RewardModelOptions
-from norcli.alignment.sample import context_of, prompt_encoder
+from norcli.alignment.prompts import begin_ids
+from norcli.alignment.sample import context_of, load_policy, prompt_encoder
 from norcli.alignment.score import check_candidates
+from norcli.cluster.placement import Placement
 from norcli.console import Console
 from norcli.errors import DataError
-from norcli.formats.documents import read_records
+from norcli.formats.documents import BadRecords, Place, read_records
 from norcli.streams import atomic_directory, check_output, require_directory
 from norcli.tokens.huggingface import Tokenizer
 from norcli.training.checkpoint import save_model_directory, write_json
+from norcli.training.distributed import choose_device
 from norcli.training.instructions import continuation
-from norcli.training.model_config import load_model, read_model_config
-from norcli.training.templates import begins_with_bos
+from norcli.training.model_config import read_model_config
 
 HEAD_FILE = "reward_head.safetensors"
 REPORT_FILE = "reward.json"
@@ -46,23 +48,30 @@ class ScalarModel(nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.causal = model
+        # Nothing flows through the language-model head: without a gradient it has no place in an
+        # optimizer or its checkpoints. A tied head is the embedding and stays.
+        used = {id(parameter) for parameter in model.base_model.parameters()}
+        for parameter in model.parameters():
+            parameter.requires_grad_(id(parameter) in used)
         self.head = nn.Linear(int(model.config.hidden_size), 1)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
 
     def forward(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Return numbers of shape (B, T) for tokens padded on the right."""
+        ids, mask = ids.to(self.causal.device), mask.to(self.causal.device)
         hidden = self.causal.base_model(input_ids=ids, attention_mask=mask).last_hidden_state
         return self.head(hidden).squeeze(-1).float()
 
     def score(self, ids: Tensor, mask: Tensor) -> Tensor:
         """Return the number at the last token of each row, shape (B,)."""
         values = self(ids, mask)
-        return values.gather(1, mask.sum(1, keepdim=True) - 1).squeeze(1)
+        last = mask.sum(1, keepdim=True).to(values.device) - 1
+        return values.gather(1, last).squeeze(1)
 
 
-def load_scalar_model(directory: str) -> ScalarModel:
-    """Load a reward model's directory.
+def load_scalar_model(directory: str, device: torch.device) -> ScalarModel:
+    """Load a reward model's directory onto a device.
 
     Raises:
         DataError: It was not written by `norcli rlhf reward-model`.
@@ -71,7 +80,7 @@ def load_scalar_model(directory: str) -> ScalarModel:
     if not (folder / HEAD_FILE).is_file():
         raise DataError(f"holds no reward model: no {HEAD_FILE}", path=folder,
                         hint="make one with norcli rlhf reward-model")  # fmt: skip
-    model = ScalarModel(load_model(directory, "sdpa"))
+    model = ScalarModel(load_policy(directory, device)).to(device)
     model.head.load_state_dict(load_file(folder / HEAD_FILE))
     return model
 
@@ -109,28 +118,56 @@ class ScoredPrompt:
     scores: list[float]
 
 
+def check_scores(record: dict[str, Any], place: Place) -> None:
+    """Check that a record has a prompt, candidates, and a number for each of them.
+
+    Raises:
+        DataError: It has not.
+    """
+    check_candidates(record, place)
+    count = len(record["completions"])
+    hint = "make such records with norcli rlhf sample"
+    if not isinstance(record.get("prompt"), str):
+        raise DataError('record has no "prompt" text', path=place.path, line=place.line, hint=hint)
+    ended = record.get("ended", [True] * count)
+    if not isinstance(ended, list) or len(ended) != count:
+        raise DataError('"ended" does not fit the completions', path=place.path, line=place.line,
+                        hint=hint)  # fmt: skip
+    scores = record.get("scores")
+    numbers = isinstance(scores, list) and all(isinstance(s, (int, float)) for s in scores)
+    if not numbers or len(scores or []) != count:
+        raise DataError('record has no "scores" for its completions', path=place.path,
+                        line=place.line, hint="add them with norcli rlhf score")  # fmt: skip
+
+
 def read_scored(
     options: RewardModelOptions, tokenizer: Tokenizer, context: int, console: Console
 ) -> list[ScoredPrompt]:
     """Read records with prompt, completions and scores.
 
     Raises:
-        DataError: A record without scores, or none at all.
+        DataError: A record without them (--on-bad-record stop), or no record at all.
     """
-    bos = [tokenizer.bos_id or 0] if begins_with_bos(options.model) else []
-    end = tokenizer.eos_id or 0
+    begin = begin_ids(options.model, tokenizer)
     result = []
-    for place, record in read_records(options, console):
-        check_candidates(record, place)
-        scores = record.get("scores")
-        if not isinstance(scores, list) or len(scores) != len(record["completions"]):
-            raise DataError('record has no "scores" for its completions', path=place.path,
-                            line=place.line, hint="add them with norcli rlhf score")  # fmt: skip
-        prompt = str(record.get("prompt", ""))
+    bad = BadRecords(options, console)
+    for place, record in read_records(options, console, bad):
+        try:
+            check_scores(record, place)
+        except DataError as error:
+            bad.handle(error)
+            continue
+        prompt = record["prompt"]
         request = tokenizer.encode(prompt)
-        answers = [continuation(tokenizer, prompt, request, f" {c}") for c in record["completions"]]
-        rows = [[*bos, *request, *answer, end][-context:] for answer in answers]
-        result.append(ScoredPrompt(rows, [float(score) for score in scores]))
+        ended = record.get("ended", [True] * len(record["completions"]))
+        rows = []
+        for text, whole in zip(record["completions"], ended, strict=True):
+            answer = continuation(tokenizer, prompt, request, f" {text}" if text else "")
+            # An answer that was cut off is scored as PPO will meet it: without an end token.
+            end = [tokenizer.eos_id or 0] if whole else []
+            rows.append([*begin, *request, *answer, *end][-context:])
+        result.append(ScoredPrompt(rows, [float(score) for score in record["scores"]]))
+    bad.report()
     if not result:
         raise DataError("no scored candidates to learn from",
                         path=options.inputs[0] if options.inputs else "<stdin>")  # fmt: skip
@@ -149,11 +186,13 @@ def train_reward_model(options: RewardModelOptions, console: Console) -> dict[st
     prompts = read_scored(options, tokenizer, context_of(config), console)
     torch.set_num_threads(options.jobs or 1)
     torch.manual_seed(options.seed)
-    model = ScalarModel(load_model(options.model, "sdpa"))
+    device = choose_device(Placement())
+    model = ScalarModel(load_policy(options.model, device)).to(device)
     model.eval()  # no dropout: the policy it scores is compared without it, too
     pad = tokenizer.eos_id or 0
     before = ranked_rightly(model, prompts, pad)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=options.reward_lr, weight_decay=0.0)
+    trained = [p for p in model.parameters() if p.requires_grad]
+    optimizer = torch.optim.AdamW(trained, lr=options.reward_lr, weight_decay=0.0)
     loss = 0.0
     steps = -(-len(prompts) // options.reward_batch) * options.reward_epochs
     with console.progress("reward model", steps, "steps") as progress:
@@ -170,7 +209,7 @@ def train_reward_model(options: RewardModelOptions, console: Console) -> dict[st
     }  # fmt: skip
     with atomic_directory(options.output, overwrite=options.overwrite) as folder:
         save_model_directory(model.causal, options.model, folder)
-        save_file({k: v.contiguous() for k, v in model.head.state_dict().items()},
+        save_file({k: v.cpu().contiguous() for k, v in model.head.state_dict().items()},
                   folder / HEAD_FILE)  # fmt: skip
         write_json(folder / REPORT_FILE, report)
     return report
@@ -194,7 +233,7 @@ def _learn(
     losses, start = [], 0
     for prompt in batch:
         ours = rewards[start : start + len(prompt.rows)]
-        target = torch.tensor(prompt.scores)
+        target = torch.tensor(prompt.scores, device=ours.device)
         start += len(prompt.rows)
         losses.append(
             pairwise_loss(ours, target) if objective == "pairwise" else F.mse_loss(ours, target)
@@ -213,7 +252,7 @@ def ranked_rightly(model: ScalarModel, prompts: list[ScoredPrompt], pad: int) ->
     right = total = 0.0
     for prompt in prompts:
         rewards = model.score(*pad_right(prompt.rows, pad))
-        scores = torch.tensor(prompt.scores)
+        scores = torch.tensor(prompt.scores, device=rewards.device)
         better = scores.unsqueeze(1) > scores.unsqueeze(0)
         gaps = (rewards.unsqueeze(1) - rewards.unsqueeze(0))[better]
         right += float((gaps > 0).sum()) + 0.5 * float((gaps == 0).sum())

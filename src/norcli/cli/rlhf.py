@@ -54,17 +54,17 @@ def run_sample(options: SampleOptions, console: Console) -> Outcome:
     """Write candidates."""
     from norcli.alignment.sample import candidate_records
 
-    return _streamed(options, lambda: candidate_records(options, console))
+    return _streamed(options, console, lambda: candidate_records(options, console))
 
 
 def run_score(options: ScoreOptions, console: Console) -> Outcome:
     """Score candidates."""
     from norcli.alignment.score import scored_records
 
-    return _streamed(options, lambda: scored_records(options, console))
+    return _streamed(options, console, lambda: scored_records(options, console))
 
 
-def _streamed(options: Any, records: Any) -> Outcome:
+def _streamed(options: Any, console: Console, records: Any) -> Outcome:
     from norcli.formats.documents import RecordWriter, input_paths
     from norcli.streams import check_output
 
@@ -76,6 +76,8 @@ def _streamed(options: Any, records: Any) -> Outcome:
     with RecordWriter(options) as writer:
         for record in iterator:
             writer.write(record)
+    if not writer.records:
+        console.warn("nothing to write: the input has no records")
     return Outcome({"records": writer.records}, f"{writer.records} records")
 
 
@@ -114,7 +116,8 @@ COMMANDS = {
     "rlhf sample": Command(
         SampleOptions, run_sample,
         "Reads article and summary (or prompt and reference) and writes id, prompt, article, "
-        "reference and completions.",
+        "reference, completions, and of each completion whether it ended by itself. An answer is "
+        "drawn from a seed of its own: batches and shards give the same candidates.",
         (("Eight candidates for each article",
           "norcli rlhf sample tuned/ summaries.jsonl --candidates 8 > candidates.jsonl"),),
     ),
