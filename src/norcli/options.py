@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import json
 import types
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -198,6 +199,20 @@ def option_fields(options_class: type) -> list[OptionField]:
     topics = [group for group in groups if group not in (INPUT, OUTPUT, GENERAL)]
     order = {group: rank for rank, group in enumerate([INPUT, OUTPUT, *topics, GENERAL])}
     return sorted(fields, key=lambda field: order[field.info.group])
+
+
+def options_as_toml(command: str, options: Any) -> str:
+    """Return the options of a run as the TOML section that `--config` reads back."""
+    lines = [f"[{'.'.join(command.split())}]"]
+    for field in option_fields(type(options)):
+        value = getattr(options, field.name)
+        if not field.info.in_config:
+            continue
+        if value is None:
+            lines.append(f"# {field.name} is not set")
+        else:
+            lines.append(f"{field.name} = {json.dumps(value, ensure_ascii=False)}")
+    return "\n".join(lines) + "\n"
 
 
 def _option_field(field: dataclasses.Field[Any], hint: Any) -> OptionField:

@@ -120,6 +120,14 @@ def require_directory(path: str, what: str) -> Path:
     return directory
 
 
+def file_sha256(path: str | os.PathLike[str]) -> str:
+    """Return the SHA-256 of a file, in hex digits."""
+    import hashlib
+
+    with open(path, "rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
 def check_output(path: str, overwrite: bool, hint: str | None = None) -> None:
     """Check, before any work, that an output can be made.
 

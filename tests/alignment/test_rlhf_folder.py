@@ -17,10 +17,12 @@ from norcli.alignment.ppo_loss import next_kl_coef
 from norcli.alignment.prompts import Prompt
 from norcli.alignment.report import canaries
 from norcli.alignment.reward_model import ScalarModel, pad_right
+from norcli.cli.configuration import read_section
 from norcli.cli.main import main
 from norcli.console import Console
 from norcli.model.build import build_model, hugging_face_config
 from norcli.model.presets import load_preset
+from norcli.options import option_fields
 from norcli.training.checkpoint import save_model_directory
 from norcli.training.model_config import load_model
 from norcli.training.templates import store_template
@@ -133,7 +135,11 @@ def test_steps_that_are_complete_are_passed_over(
     report = json.loads((out / "policy" / "training.json").read_text())
     assert report["prompts"] == 3
     assert set(report["canary_rewards"]) == set(report["canaries"])
-    assert "[rlhf-ppo]" in (out / "policy" / "norcli.toml").read_text()
+    repeated = read_section(
+        str(out / "policy" / "norcli.toml"), "rlhf ppo", option_fields(PpoOptions)
+    )
+    assert repeated["reward_model"] == str(out / "reward-model")
+    assert repeated["temperature"] == PpoOptions.temperature
     assert main([*command, "--overwrite", "--temperature", "0.5"]) == 0
 
 

@@ -8,11 +8,18 @@ from pathlib import Path
 import pytest
 
 from norcli.cli.arguments import parse_arguments
-from norcli.cli.configuration import environment_name, merge_options, to_toml
+from norcli.cli.configuration import environment_name, merge_options
 from norcli.cli.help import command_help
 from norcli.cli.registry import REGISTRY, load
 from norcli.errors import ConfigError, InputMissingError, UsageError
-from norcli.options import GeneralOptions, RecordInputOptions, option, option_fields, parse_shard
+from norcli.options import (
+    GeneralOptions,
+    RecordInputOptions,
+    option,
+    option_fields,
+    options_as_toml,
+    parse_shard,
+)
 
 
 @dataclass(kw_only=True)
@@ -96,7 +103,7 @@ def test_print_config_reads_back_to_the_same_options(name: str, tmp_path: Path) 
     required = {f.name: (["x"] if f.repeated else "x") for f in fields_of if f.required}
     options = options_class(**required)
     file = tmp_path / "run.toml"
-    file.write_text(to_toml(name, options, fields_of), encoding="utf-8")
+    file.write_text(options_as_toml(name, options), encoding="utf-8")
     given = required | {"config": str(file)}
     again = merge_options(name, options_class, fields_of, given, {})
     again.config = None

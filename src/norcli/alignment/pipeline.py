@@ -23,7 +23,6 @@ from norcli.alignment.prompts import Prompt, read_prompts
 from norcli.alignment.rewards import SimilarityReward
 from norcli.alignment.sample import (
     candidate_records,
-    context_of,
     load_policy,
     prompt_encoder,
 )
@@ -31,9 +30,9 @@ from norcli.alignment.score import scored_records
 from norcli.console import Console
 from norcli.errors import CannotCreateError, ConfigError, DataError, UsageError
 from norcli.formats.documents import RecordWriter, input_paths
-from norcli.options import GENERAL, RecordInputOptions, option_fields
+from norcli.options import GENERAL, RecordInputOptions, option_fields, options_as_toml
 from norcli.streams import output_lock, require_directory
-from norcli.training.model_config import model_fingerprint, read_model_config
+from norcli.training.model_config import context_of, model_fingerprint, read_model_config
 from norcli.training.templates import DEFAULT_TEMPLATE, store_template, template_of
 
 PPO_NUMBERS = (
@@ -161,7 +160,7 @@ def _optimize(
         store_template(folder, template_of(options.model) or DEFAULT_TEMPLATE)
         lines = "".join(json.dumps(entry) + "\n" for entry in log)
         (folder / "log.jsonl").write_text(lines, encoding="utf-8")
-        (folder / "norcli.toml").write_text(_as_toml(options), encoding="utf-8")
+        (folder / "norcli.toml").write_text(options_as_toml("rlhf ppo", options), encoding="utf-8")
 
     directory.finish(write, report)
     directory.prune(0)
@@ -180,16 +179,6 @@ def _similarity(options: PpoOptions) -> SimilarityOptions:
         field.name: getattr(options, field.name) for field in option_fields(SimilarityOptions)
     }
     return SimilarityOptions(**(shared | {"encoder": options.encoder or HASHED_TRIGRAMS}))
-
-
-def _as_toml(options: PpoOptions) -> str:
-    """Return the options of the run as the configuration file that repeats it."""
-    lines = ["[rlhf-ppo]"]
-    for field in option_fields(PpoOptions):
-        value = getattr(options, field.name)
-        if field.info.in_config and value is not None:
-            lines.append(f"{field.name} = {json.dumps(value, ensure_ascii=False)}")
-    return "\n".join(lines) + "\n"
 
 
 def run_all(options: RlhfOptions, console: Console) -> dict[str, Any]:

@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from norcli.alignment.generation import seeded_generator
 from norcli.alignment.options import RewardModelOptions
 from norcli.alignment.prompts import begin_ids
-from norcli.alignment.sample import context_of, load_policy, prompt_encoder
+from norcli.alignment.sample import load_policy, prompt_encoder
 from norcli.alignment.score import check_candidates
 from norcli.cluster.placement import Placement
 from norcli.console import Console
@@ -32,7 +32,7 @@ from norcli.tokens.huggingface import Tokenizer
 from norcli.training.checkpoint import save_model_directory, write_json
 from norcli.training.distributed import choose_device
 from norcli.training.instructions import continuation
-from norcli.training.model_config import read_model_config
+from norcli.training.model_config import context_of, read_model_config
 
 HEAD_FILE = "reward_head.safetensors"
 REPORT_FILE = "reward.json"

@@ -12,15 +12,10 @@ from norcli.console import Console
 from norcli.errors import ConfigError
 from norcli.streams import require_directory
 from norcli.tokens.huggingface import Tokenizer, load_tokenizer
-from norcli.training.model_config import load_model, read_model_config
+from norcli.training.model_config import context_of, load_model, read_model_config
 
 if TYPE_CHECKING:
     import torch
-
-
-def context_of(config: dict[str, Any]) -> int:
-    """Return the context length of a config.json in tokens."""
-    return int(config.get("n_positions") or config["max_position_embeddings"])
 
 
 def prompt_encoder(model: str, settings: Any) -> tuple[PromptEncoder, Tokenizer]:

@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import difflib
-import json
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
@@ -86,17 +85,3 @@ def read_section(path: str, command: str, fields: list[OptionField]) -> dict[str
                 hint=f"did you mean {close[0]}?" if close else None,
             )  # fmt: skip
     return result
-
-
-def to_toml(command: str, options: Any, fields: list[OptionField]) -> str:
-    """Write the options of a run as a TOML section that `--config` reads back."""
-    lines = [f"[{'.'.join(command.split())}]"]
-    for field in fields:
-        if not field.info.in_config:
-            continue
-        value = getattr(options, field.name)
-        if value is None:
-            lines.append(f"# {field.name} is not set")
-        else:
-            lines.append(f"{field.name} = {json.dumps(value, ensure_ascii=False)}")
-    return "\n".join(lines) + "\n"

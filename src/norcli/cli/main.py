@@ -22,7 +22,7 @@ from norcli.cli.command import Outcome
 from norcli.cli.registry import REGISTRY, load, top_level
 from norcli.console import Console
 from norcli.errors import ExitCode, NorcliError, ResumableStopError, UsageError, missing_extra
-from norcli.options import GeneralOptions, option_fields
+from norcli.options import GeneralOptions, option_fields, options_as_toml
 
 EXTRA_OF_PACKAGE = {
     "torch": "train", "transformers": "train", "peft": "train", "deepspeed": "deepspeed",
@@ -90,7 +90,7 @@ def _find_command(words: list[str]) -> tuple[str, list[str]]:
 
 def _run(name: str, words: list[str], console: Console) -> int:
     from norcli.cli.arguments import parse_arguments
-    from norcli.cli.configuration import merge_options, to_toml
+    from norcli.cli.configuration import merge_options
 
     command = load(name)
     fields = option_fields(command.options)
@@ -98,7 +98,7 @@ def _run(name: str, words: list[str], console: Console) -> int:
     options = merge_options(name, command.options, fields, given, os.environ)
     _configure(console, options)
     if options.print_config:
-        streams.write_text(to_toml(name, options, fields))
+        streams.write_text(options_as_toml(name, options))
         return ExitCode.OK
     if _lacks_input(options):
         from norcli.cli.help import synopsis

@@ -7,7 +7,6 @@ and gives each record the task's own field names, with file and line in every co
 from __future__ import annotations
 
 import csv
-import hashlib
 import io
 import json
 from collections.abc import Iterator, Mapping
@@ -83,15 +82,6 @@ def require_file(task: Task, data: str) -> Path:
             hint=f"expected {task.data[0]}.jsonl with the fields {task.expected()}",
         )  # fmt: skip
     return found
-
-
-def file_sha256(path: Path) -> str:
-    """Return the checksum that the report names the data by."""
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        for block in iter(lambda: stream.read(1 << 20), b""):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def read_items(task: Task, path: Path, console: Console, limit: int | None = None) -> list[Item]:

@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from norcli import __version__
-from norcli.evaluation.items import file_sha256
 from norcli.evaluation.metrics.catalogue import make_metric
 from norcli.evaluation.metrics.measure import PERCENT, Measurement, Record, measure
 from norcli.evaluation.models import LanguageModel
 from norcli.evaluation.options import EvalOptions, ReportOptions
 from norcli.evaluation.scoring import TaskRun
+from norcli.streams import file_sha256
 
 # How many records a part needs before its own line says more than noise.
 SMALLEST_GROUP = 2

@@ -8,7 +8,6 @@ anywhere. The format is described in docs/concepts/checkpoints-and-resume.md.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -22,7 +21,7 @@ from torch import Tensor
 
 from norcli.console import Console
 from norcli.errors import CannotCreateError, ConfigError, DataError
-from norcli.streams import check_output, remove_stale, sync_file, temporary_name
+from norcli.streams import check_output, file_sha256, remove_stale, sync_file, temporary_name
 
 RUN_FILE = "run.json"
 COMPLETE_FILE = "training.json"
@@ -283,12 +282,6 @@ def load_weights(checkpoint: Path) -> dict[str, Tensor]:
     for file in files:
         weights.update(load_file(file))
     return weights
-
-
-def file_sha256(path: Path) -> str:
-    """Return the SHA-256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
 def _checksums(folder: Path) -> dict[str, dict[str, Any]]:

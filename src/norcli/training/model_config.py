@@ -38,6 +38,11 @@ def read_model_config(directory: Path) -> dict[str, Any]:
     return config
 
 
+def context_of(config: dict[str, Any]) -> int:
+    """Return the most tokens that a model of this configuration takes."""
+    return int(config.get("n_positions") or config["max_position_embeddings"])
+
+
 def load_model(directory: str, attention: str) -> Any:
     """Load a model's weights in float32 on the CPU.
 

@@ -18,7 +18,7 @@ from norcli.model.presets import Preset, load_preset
 from norcli.streams import require_directory
 from norcli.tokens.huggingface import Tokenizer, load_tokenizer
 from norcli.training.corpus import Corpus, open_corpus
-from norcli.training.model_config import read_model_config
+from norcli.training.model_config import context_of, read_model_config
 from norcli.training.options import PretrainOptions
 from norcli.training.settings import TrainingSettings, resolve_settings
 
@@ -66,7 +66,7 @@ def plan_pretrain(options: PretrainOptions, placement: Placement) -> PretrainPla
     preset = load_preset(options.preset) if options.preset else None
     tokenizer = load_tokenizer(tokenizer_dir)
     config = _model_config(options, preset, tokenizer)
-    context = int(config.get("n_positions") or config["max_position_embeddings"])
+    context = context_of(config)
     trained = int(preset.training.get("seq_len", context)) if preset else context
     seq_len = options.seq_len or min(trained, context)
     if seq_len > context:

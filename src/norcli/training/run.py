@@ -6,7 +6,6 @@ this decides where, opens the run directory, and writes the result.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -21,7 +20,7 @@ from norcli import __version__
 from norcli.cluster.placement import Placement
 from norcli.console import Console
 from norcli.model.estimate import training_flops_per_token
-from norcli.options import option_fields
+from norcli.options import options_as_toml
 from norcli.streams import output_lock
 from norcli.training.batches import PackedRows, TokenSequence
 from norcli.training.checkpoint import RunDirectory, load_weights, save_model_directory
@@ -162,7 +161,7 @@ def _train(
     if placement.is_first:
         report = _report(task, settings, result, parameters, trainable)
         write = task.write_model or (lambda m, path, w: _write(task, m, path, w))
-        toml = _options_as_toml(task.command, options)
+        toml = options_as_toml(task.command, options)
 
         def write_model(path: Path) -> None:
             write(model, path, weights)
@@ -227,12 +226,3 @@ def _report(
         "settings": settings.as_dict(),
         **task.identity,
     }
-
-
-def _options_as_toml(command: str, options: Any) -> str:
-    lines = [f"[{command}]"]
-    for option in option_fields(type(options)):
-        value = getattr(options, option.name)
-        if option.info.in_config and value is not None:
-            lines.append(f"{option.name} = {json.dumps(value, ensure_ascii=False)}")
-    return "\n".join(lines) + "\n"

@@ -27,7 +27,7 @@ from norcli.training.instructions import (
     join_examples,
     record_messages,
 )
-from norcli.training.model_config import model_fingerprint, read_model_config
+from norcli.training.model_config import context_of, model_fingerprint, read_model_config
 from norcli.training.options import SftOptions
 from norcli.training.order import mixed
 from norcli.training.packing import RowTable, cut_documents, pack_rows, single_rows
@@ -88,7 +88,7 @@ def plan_sft(options: SftOptions, console: Console, placement: Placement) -> Sft
             f" {tokenizer.vocab_size} pieces", path=options.model,
         )  # fmt: skip
     _warn_of_template(options, console)
-    context = int(config.get("n_positions") or config["max_position_embeddings"])
+    context = context_of(config)
     seq_len = min(options.seq_len or context, context)
     counts = {"records": 0, "too_long": 0}
     examples = _read_examples(options, options, tokenizer, seq_len, console, counts)
