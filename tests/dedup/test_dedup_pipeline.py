@@ -139,18 +139,18 @@ def test_rejects_and_marks_tell_the_same(corpus: list[Record], tmp_path: Path) -
     assert len(duplicates) == len(rejects) > 100
     for reject, mark in zip(rejects, duplicates, strict=True):
         assert reject["id"] == mark["id"]
-        assert reject["dedup_of"] == mark["dedup_of"] == mark["dedup_cluster"]
-        assert reject["dropped_value"] == mark["dedup_jaccard"]
+        assert reject["dedup_dup_of"] == mark["dedup_dup_of"] == mark["dedup_cluster_id"]
+        assert reject["dropped_value"] == mark["dedup_jaccard_est"]
         assert reject["dropped_by"] == mark["dedup_method"] in ("exact", "minhash")
         assert reject["dropped_threshold"] == (1.0 if reject["dropped_by"] == "exact" else 0.7)
     kept = {record["id"] for record in read(tmp_path / "out.jsonl")}
     assert kept == {record["id"] for record in marked if record["dedup_role"] != "duplicate"}
     sizes: dict[str, int] = {}
     for record in marked:
-        sizes[record["dedup_cluster"]] = sizes.get(record["dedup_cluster"], 0) + 1
-    assert all(record["dedup_size"] == sizes[record["dedup_cluster"]] for record in marked)
+        sizes[record["dedup_cluster_id"]] = sizes.get(record["dedup_cluster_id"], 0) + 1
+    assert all(record["dedup_cluster_size"] == sizes[record["dedup_cluster_id"]] for record in marked)
     listed = read(tmp_path / "clusters.jsonl")
-    assert {r["id"] for r in listed} == {r["id"] for r in marked if r["dedup_size"] > 1}
+    assert {r["id"] for r in listed} == {r["id"] for r in marked if r["dedup_cluster_size"] > 1}
 
 
 def test_estimates_in_rejects_are_near_the_truth(
@@ -161,7 +161,7 @@ def test_estimates_in_rejects_are_near_the_truth(
     number = {record["id"]: index for index, record in enumerate(corpus)}
     errors = []
     for reject in read(tmp_path / "r.jsonl"):
-        pair = sorted((number[reject["id"]], number[reject["dedup_of"]]))
+        pair = sorted((number[reject["id"]], number[reject["dedup_dup_of"]]))
         if (pair[0], pair[1]) in truth:
             errors.append(reject["dropped_value"] - truth[pair[0], pair[1]])
     assert len(errors) > 100
@@ -193,7 +193,7 @@ def test_missing_ids_are_made_from_the_text(tmp_path: Path) -> None:
     dedup([source], tmp_path / "out.jsonl", rejects=str(tmp_path / "r.jsonl"))
     (kept,), (dropped,) = read(tmp_path / "out.jsonl"), read(tmp_path / "r.jsonl")
     assert kept["id"].startswith("sha256:") and len(kept["id"]) == 7 + 32
-    assert dropped["dedup_of"] == kept["id"] != dropped["id"]
+    assert dropped["dedup_dup_of"] == kept["id"] != dropped["id"]
 
 
 def test_sources_are_counted_against_each_other(tmp_path: Path) -> None:

@@ -70,7 +70,7 @@ def test_documents_of_an_index_always_survive(corpus: list[Record], tmp_path: Pa
         dedup(source, tmp_path / "b.jsonl", against=[index], rejects=str(rejects), **more)
         assert read(tmp_path / "b.jsonl") == []
         known = {r["id"] for r in read(tmp_path / "a.jsonl")}
-        assert {r["dedup_of"] for r in read(rejects)} <= known
+        assert {r["dedup_dup_of"] for r in read(rejects)} <= known
 
 
 def test_an_index_saved_again_holds_both(corpus: list[Record], tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_documents_with_evaluation_passages_go(
     rejects = read(tmp_path / "r.jsonl")
     assert {r["dropped_by"] for r in rejects} == {"decontaminate"}
     assert [r["dropped_value"] for r in rejects] == [5, 1, 1, 5]
-    assert [r["dedup_of"] for r in rejects] == [
+    assert [r["dedup_dup_of"] for r in rejects] == [
         evaluation[0], evaluation[1] + ":2", evaluation[0], evaluation[0],
     ]  # fmt: skip
     assert (result.dropped_contaminated, result.duplicates) == (4, 0)

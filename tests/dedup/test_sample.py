@@ -43,7 +43,7 @@ def test_planted_duplicates_of_the_sample_are_found(sample: Path, tmp_path: Path
     # Exact copies that came without an id share the one made from their text: the first stays.
     urls = {url(record) for record in read(clean)}
     url_of = {record["id"]: url(record) for record in reversed(read(clean))}
-    dropped = {url(record): url_of[record["dedup_of"]] for record in read(rejects)}
+    dropped = {url(record): url_of[record["dedup_dup_of"]] for record in read(rejects)}
     pairs = set()
     for record in expected:
         original = next((record[key] for key in record if key.endswith("duplicate_of")

@@ -61,10 +61,10 @@ class Verdict(NamedTuple):
 
     def marks(self) -> dict[str, Any]:
         """Return the fields of --mark."""
-        sized = {} if self.size is None else {"dedup_size": self.size}
+        sized = {} if self.size is None else {"dedup_cluster_size": self.size}
         return {
-            "dedup_cluster": self.cluster, **sized, "dedup_role": self.role,
-            "dedup_of": self.duplicate_of, "dedup_jaccard": self.jaccard,
+            "dedup_cluster_id": self.cluster, **sized, "dedup_role": self.role,
+            "dedup_dup_of": self.duplicate_of, "dedup_jaccard_est": self.jaccard,
             "dedup_method": self.method,
         }  # fmt: skip
 
@@ -77,7 +77,7 @@ class Verdict(NamedTuple):
             value, limit = self.passages, least_passages
         return {
             "dropped_by": self.method, "dropped_value": value, "dropped_threshold": limit,
-            "dedup_of": self.duplicate_of,
+            "dedup_dup_of": self.duplicate_of,
         }  # fmt: skip
 
 
