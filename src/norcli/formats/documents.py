@@ -19,23 +19,13 @@ import orjson
 
 from norcli.console import Console
 from norcli.errors import DataError, InputMissingError, UsageError
-from norcli.formats.compression import (
-    PARQUET_MAGIC,
-    compressed,
-    decompressed,
-    iterate_lines,
-    peek_magic,
-)
+from norcli.formats.bad_records import BadRecords as BadRecords
+from norcli.formats.bad_records import RecordPolicy
+from norcli.formats.compression import compressed
+from norcli.formats.lines import LineBlock, Part, part_blocks
 from norcli.formats.parquet import ParquetSink, read_parquet
 from norcli.options import RecordInputOptions, RecordOutputOptions, parse_shard
-from norcli.streams import (
-    BLOCK_BYTES,
-    STDIN_NAME,
-    atomic_file,
-    open_input,
-    refuse_terminal,
-    stdout_is_terminal,
-)
+from norcli.streams import atomic_file, open_input, refuse_terminal, stdout_is_terminal
 
 
 class Place(NamedTuple):
@@ -57,14 +47,6 @@ class Document:
     def id(self) -> str:
         """The record's ``id``; made from the text where the input had none."""
         return str(self.fields["id"])
-
-
-class Part(NamedTuple):
-    """A part of an input file that one shard reads: bytes [start, stop), stop None for the end."""
-
-    path: str
-    start: int
-    stop: int | None
 
 
 def text_id(text: str) -> str:
@@ -146,41 +128,6 @@ def _format_of(path: str, input_format: str) -> str:
     return "text" if name.endswith(".txt") else "jsonl"
 
 
-def _part_lines(part: Part, stream: BinaryIO | None = None) -> Iterator[tuple[int, bytes]]:
-    """Yield the numbered lines that begin in a part; the line at its start may belong before."""
-    name = STDIN_NAME if part.path == "-" else part.path
-    with stream if stream is not None else open_input(part.path) as raw:
-        if part.start == 0 and part.stop is None:
-            head, raw = peek_magic(raw)
-            if head == PARQUET_MAGIC:
-                raise DataError(
-                    "Parquet needs a seekable file", path=name, hint="save it first as FILE.parquet"
-                )
-            yield from iterate_lines(decompressed(raw), name)
-            return
-        skipped = 0
-        if part.start:
-            skipped = _count_newlines(raw, part.start - 1)
-            raw.seek(part.start - 1)
-            skipped += raw.readline().endswith(b"\n")
-        position = raw.tell()
-        for number, line in iterate_lines(raw, name):
-            if part.stop is not None and position >= part.stop:
-                return
-            yield skipped + number, line
-            position += len(line) + 1
-
-
-def _count_newlines(stream: BinaryIO, stop: int) -> int:
-    count = 0
-    stream.seek(0)
-    while stop > 0:
-        block = stream.read(min(BLOCK_BYTES, stop))
-        count += block.count(b"\n")
-        stop -= len(block)
-    return count
-
-
 def parse_json_line(line: bytes, place: Place) -> dict[str, Any]:
     """Parse one line as a JSON object.
 
@@ -205,49 +152,6 @@ def parse_json_line(line: bytes, place: Place) -> dict[str, Any]:
     if not isinstance(record, dict):
         raise DataError("a record must be a JSON object", path=place.path, line=place.line)
     return record
-
-
-class BadRecords:
-    """The policy for records that cannot be used: stop at the first, or skip and count.
-
-    Attributes:
-        count: Bad records so far.
-        damaged_files: Files whose rest was skipped, where a command does that.
-        raised: The error that the policy ended the run with.
-    """
-
-    def __init__(self, options: RecordInputOptions, console: Console) -> None:
-        self._stops = options.on_bad_record == "stop"
-        self._most = options.max_bad
-        self._console = console
-        self.count = 0
-        self.damaged_files = 0
-        self.raised: DataError | None = None
-
-    def handle(self, error: DataError) -> None:
-        """Raise the error, or count and tell it.
-
-        Raises:
-            DataError: The policy is to stop, or there are more bad records than --max-bad.
-        """
-        if self._stops:
-            if error.hint is None:
-                error.hint = "give --on-bad-record skip to leave such records out"
-            self.raised = error
-            raise error
-        self.count += 1
-        self._console.warn(f"{error}; skipped", kind="bad record")
-        if self._most is not None and self.count > self._most:
-            self.raised = DataError(
-                f"more than {self._most} bad records; the last: {error.message}",
-                path=error.path, line=error.line,
-            )  # fmt: skip
-            raise self.raised
-
-    def report(self) -> None:
-        """Say at the end how many there were."""
-        if self.count > 1:
-            self._console.say(f"warning: skipped {self.count} bad records in all")
 
 
 def read_records(
@@ -287,24 +191,43 @@ def read_part(
     Raises:
         DataError: As `read_records`.
     """
-    name = STDIN_NAME if part.path == "-" else part.path
     form = _format_of(part.path, options.input_format)
     if form == "parquet":
         if part.path == "-":
             raise DataError(
-                "Parquet needs a seekable file", path=name, hint="save it first as FILE.parquet"
+                "Parquet needs a seekable file",
+                path=part.name,
+                hint="save it first as FILE.parquet",
             )
         with open_input(part.path) as stream:
-            for row, record in read_parquet(stream, name):
-                yield Place(name, row), record
+            for row, record in read_parquet(stream, part.name):
+                yield Place(part.name, row), record
         return
-    for number, line in _part_lines(part, stream):
-        if not line.strip():
+    for block in part_blocks(part, stream):
+        yield from parse_lines(block, part.name, options.text_key if form == "text" else None, bad)
+
+
+def parse_lines(
+    block: LineBlock, name: str, text_key: str | None, bad: RecordPolicy
+) -> Iterator[tuple[Place, dict[str, Any]]]:
+    """Yield the records in a block of lines, each with its place; empty lines are passed over.
+
+    Args:
+        block: Whole lines, or a line that was too long.
+        name: The file's name.
+        text_key: For lines of text the field they become; None for lines of JSON.
+        bad: Told of lines that hold no record.
+    """
+    if block.fault is not None:
+        bad.handle(block.fault)
+        return
+    for number, line in enumerate(block.data.split(b"\n"), block.first_line):
+        if not line or line.isspace():
             continue
         place = Place(name, number)
         try:
-            if form == "text":
-                yield place, {options.text_key: _decode(line, place)}
+            if text_key is not None:
+                yield place, {text_key: _decode(line, place)}
             else:
                 yield place, parse_json_line(line, place)
         except DataError as error:

@@ -36,6 +36,44 @@ def read_parquet(stream: BinaryIO, name: str) -> Iterator[tuple[int, dict[str, A
         raise DataError(f"not a readable Parquet file: {reason}", path=name) from error
 
 
+def read_batches(stream: BinaryIO, name: str, batch_bytes: int) -> Iterator[tuple[int, bytes]]:
+    """Yield ``(number of the first row from 1, rows as an Arrow stream)``.
+
+    Rows are grouped by the file's own figures, so that a batch holds about so many bytes; columns
+    are read through a buffer, so that row groups of gigabytes do not have to fit in memory.
+
+    Raises:
+        DataError: The file is not Parquet or is damaged.
+    """
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    row = 1
+    try:
+        file = pq.ParquetFile(stream, buffer_size=1 << 20)
+        groups = [file.metadata.row_group(k) for k in range(file.metadata.num_row_groups)]
+        whole = sum(group.total_byte_size for group in groups)
+        rows = min(max(file.metadata.num_rows * batch_bytes // max(whole, 1), 1), BATCH_ROWS)
+        for batch in file.iter_batches(batch_size=rows):
+            sink = pa.BufferOutputStream()
+            with pa.ipc.new_stream(sink, batch.schema) as writer:
+                writer.write_batch(batch)
+            yield row, sink.getvalue().to_pybytes()
+            row += batch.num_rows
+    except (pa.ArrowException, OSError) as error:
+        reason = str(error).partition("\n")[0]
+        line = row if row > 1 else None
+        raise DataError(f"not a readable Parquet file: {reason}", path=name, line=line) from error
+
+
+def rows_of_batch(data: bytes) -> list[dict[str, Any]]:
+    """Return the records of an Arrow stream made by `read_batches`."""
+    import pyarrow as pa
+
+    rows: list[dict[str, Any]] = pa.ipc.open_stream(data).read_all().to_pylist()
+    return rows
+
+
 class ParquetSink:
     """Write records to a Parquet file; the schema comes from the first `SCHEMA_ROWS`."""
 

@@ -6,34 +6,24 @@ opened by `norcli.corpus.extraction`, in another process where there are several
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import BinaryIO
 
 from norcli.corpus.extraction import MAX_PAGE_BYTES, charset_of_header
 from norcli.corpus.sources.raw import RawDocument
 from norcli.errors import DataError
 from norcli.formats.compression import decompressed, reading
-from norcli.formats.documents import BadRecords, Place
-from norcli.formats.warc import WarcRecord, parse_http, read_warc
+from norcli.formats.documents import Place
+from norcli.formats.warc import WarcRecord, parse_http
 
 _HTML_TYPES = ("text/html", "application/xhtml+xml", "application/vnd.wap.xhtml+xml")
 
 
-def read_warc_pages(stream: BinaryIO, name: str, bad: BadRecords) -> Iterator[RawDocument]:
-    """Yield the pages and texts of a WARC file; records without one carry their fault.
+def warc_document(record: WarcRecord, place: Place) -> RawDocument:
+    """Return the page or text of a record, or the reason why it holds none.
 
     Raises:
-        DataError: The file is damaged, or a bad record under --on-bad-record stop.
+        ValueError: The record is damaged.
     """
-    for record in read_warc(stream, name):
-        try:
-            yield _warc_document(record, Place(name, record.number))
-        except ValueError as error:
-            message = f"WARC record at byte {record.offset}: {error}"
-            bad.handle(DataError(message, path=name, line=record.number))
-
-
-def _warc_document(record: WarcRecord, place: Place) -> RawDocument:
     if record.content is None:
         raise ValueError(f"holds {record.size} bytes, more than a page can")
     headers = record.headers

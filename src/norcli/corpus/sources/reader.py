@@ -1,28 +1,44 @@
-"""The inputs of `crawl-filter` as one stream of raw documents, whatever mix of formats they are.
+"""The inputs of `crawl-filter` as one stream of units, whatever mix of formats they are.
 
 A file's format goes by its suffix, and where that says nothing (a pipe, ``data.bin``) by its first
-bytes. Whole WARC, HTML and compressed files belong to one shard; plain lines are cut.
+bytes. Whole WARC, HTML and compressed files belong to one shard; plain lines are cut. Units are
+alike for any number of jobs; what is in them is read by `norcli.corpus.sources.units`.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from itertools import islice
+from typing import BinaryIO, NamedTuple
 
 from norcli.console import Console
 from norcli.corpus.options import CrawlFilterOptions
-from norcli.corpus.sources.pages import read_html_file, read_warc_pages
+from norcli.corpus.sources.pages import read_html_file
 from norcli.corpus.sources.raw import RawDocument
-from norcli.errors import DataError
-from norcli.formats.compression import PARQUET_MAGIC, decompressed, peek_magic, reading
-from norcli.formats.documents import (
-    BadRecords,
-    Part,
-    input_paths,
-    read_part,
-    record_text,
-    shard_parts,
+from norcli.corpus.sources.units import (
+    FaultUnit,
+    LinesUnit,
+    MadeUnit,
+    PagesUnit,
+    RowsUnit,
+    Unit,
+    WarcUnit,
 )
-from norcli.streams import STDIN_NAME, open_input
+from norcli.errors import DataError
+from norcli.formats.bad_records import BadRecords
+from norcli.formats.compression import PARQUET_MAGIC, decompressed, peek_magic, reading
+from norcli.formats.documents import input_paths, shard_parts
+from norcli.formats.lines import Part, part_blocks
+from norcli.formats.parquet import read_batches
+from norcli.formats.warc import WarcRecord, read_warc
+from norcli.streams import open_input
+
+__all__ = ["Unit", "read_sources", "read_units", "source_paths"]
+
+UNIT_BYTES = 1 << 20
+FIRST_PAGES, MOST_PAGES = 4, 64
+"""A page takes milliseconds to open: few at first, so that the first comes out soon."""
 
 _SUFFIXES = {
     ".warc": "warc", ".wet": "warc", ".html": "html", ".htm": "html", ".xhtml": "html",
@@ -53,6 +69,29 @@ def format_of_name(path: str) -> str | None:
     return _SUFFIXES.get(name[dot:]) if dot >= 0 else None
 
 
+def read_units(options: CrawlFilterOptions, console: Console, bad: BadRecords) -> Iterator[Unit]:
+    """Yield the input in units, in order, up to --limit documents.
+
+    With --limit the documents are made here and not in workers: it is for trials.
+
+    Raises:
+        InputMissingError: An input is not there.
+        DataError: With --limit only, what `Unit.documents` tells `bad`.
+    """
+    units = _units(options)
+    if options.limit is None:
+        yield from units
+        return
+    left = options.limit
+    for unit in units:
+        made = list(islice(unit.documents(options, bad), left))
+        if made:
+            yield MadeUnit(made)
+        left -= len(made)
+        if not left:
+            return
+
+
 def read_sources(
     options: CrawlFilterOptions, console: Console, bad: BadRecords
 ) -> Iterator[RawDocument]:
@@ -62,52 +101,60 @@ def read_sources(
         DataError: A damaged file, or a bad record under --on-bad-record stop.
         InputMissingError: An input is not there.
     """
+    for unit in read_units(options, console, bad):
+        yield from unit.documents(options, bad)
+
+
+class _Opened(NamedTuple):
+    """A part whose format is known, and its stream where finding out had to open it."""
+
+    part: Part
+    form: str
+    stream: BinaryIO | None
+
+
+def _units(options: CrawlFilterOptions) -> Iterator[Unit]:
     cut_lines = options.input_format in ("auto", "jsonl", "text")
-    taken = 0
+    pages: list[str] = []
+    size, most = 0, FIRST_PAGES
     for part in shard_parts(source_paths(options), options.shard, cut_lines):
         try:
-            for document in _read_source(part, options, bad):
-                yield document
-                taken += 1
-                if taken == options.limit:
-                    return
+            opened = _open_part(part, options.input_format)
         except DataError as error:
-            if options.on_damaged_file == "stop" or error.path is None or bad.raised is error:
-                raise
-            console.warn(f"{error}; the rest of the file is skipped", kind=f"damaged {part.path}")
-            bad.damaged_files += 1
-
-
-def _read_source(part: Part, options: CrawlFilterOptions, bad: BadRecords) -> Iterator[RawDocument]:
-    name = STDIN_NAME if part.path == "-" else part.path
-    form = options.input_format if options.input_format != "auto" else format_of_name(part.path)
-    stream = None
-    if form is None or part.path == "-":
-        magic, stream = peek_magic(open_input(part.path))
-        if magic == PARQUET_MAGIC and part.path != "-":
-            stream.close()
-            form, stream = "parquet", None
-        else:
-            stream = decompressed(stream)
-            with reading(name):
-                head, stream = peek_magic(stream, _MAGIC_BYTES)
-            form = form or _format_of_head(head)
-    if form in ("warc", "html"):
-        with stream if stream is not None else open_input(part.path) as opened:
-            if form == "warc":
-                yield from read_warc_pages(opened, name, bad)
-            else:
-                yield read_html_file(opened, name)
-        return
-    form_options = options if form == options.input_format else _with_format(options, form)
-    for place, record in read_part(part, form_options, bad, stream):
-        try:
-            text = record_text(record, options.text_key, place)
-        except DataError as error:
-            bad.handle(error)
+            yield FaultUnit(error, is_damage=True)
             continue
-        fields = {key: value for key, value in record.items() if key != options.text_key}
-        yield RawDocument(place, fields, text)
+        if opened.form == "html" and part.path != "-":
+            if opened.stream is not None:
+                opened.stream.close()
+            pages.append(part.path)
+            size += os.path.getsize(part.path)
+            if len(pages) == most or size >= UNIT_BYTES:
+                yield PagesUnit(pages, size)
+                pages, size, most = [], 0, min(2 * most, MOST_PAGES)
+            continue
+        if pages:
+            yield PagesUnit(pages, size)
+            pages, size = [], 0
+        try:
+            yield from _units_of_part(opened)
+        except DataError as error:
+            yield FaultUnit(error, is_damage=True)
+    if pages:
+        yield PagesUnit(pages, size)
+
+
+def _open_part(part: Part, input_format: str) -> _Opened:
+    form = input_format if input_format != "auto" else format_of_name(part.path)
+    if form is not None and part.path != "-":
+        return _Opened(part, form, None)
+    magic, stream = peek_magic(open_input(part.path))
+    if magic == PARQUET_MAGIC and part.path != "-":
+        stream.close()
+        return _Opened(part, "parquet", None)
+    stream = decompressed(stream)
+    with reading(part.name):
+        head, stream = peek_magic(stream, _MAGIC_BYTES)
+    return _Opened(part, form or _format_of_head(head), stream)
 
 
 def _format_of_head(head: bytes) -> str:
@@ -117,7 +164,40 @@ def _format_of_head(head: bytes) -> str:
     return "html" if head.startswith(b"<") else "jsonl"
 
 
-def _with_format(options: CrawlFilterOptions, form: str) -> CrawlFilterOptions:
-    import dataclasses
+def _units_of_part(opened: _Opened) -> Iterator[Unit]:
+    part, form, stream = opened
+    if form in ("jsonl", "text"):
+        for block in part_blocks(part, stream):
+            yield LinesUnit(part.name, block, is_text=form == "text")
+        return
+    if form == "parquet" and part.path == "-":
+        raise DataError(
+            "Parquet needs a seekable file", path=part.name, hint="save it first as FILE.parquet"
+        )
+    with stream if stream is not None else open_input(part.path) as source:
+        if form == "warc":
+            yield from _warc_units(source, part.name)
+        elif form == "parquet":
+            for first_row, data in read_batches(source, part.name, UNIT_BYTES):
+                yield RowsUnit(part.name, first_row, data)
+        else:
+            yield MadeUnit([read_html_file(source, part.name)])
 
-    return dataclasses.replace(options, input_format=form)
+
+def _warc_units(stream: BinaryIO, name: str) -> Iterator[Unit]:
+    records: list[WarcRecord] = []
+    size, most = 0, FIRST_PAGES
+    try:
+        for record in read_warc(stream, name):
+            records.append(record)
+            size += len(record.content or b"")
+            if len(records) == most or size >= UNIT_BYTES:
+                yield WarcUnit(name, records)
+                records, size, most = [], 0, min(2 * most, MOST_PAGES)
+    except DataError:
+        # What came before the damage comes before it.
+        if records:
+            yield WarcUnit(name, records)
+        raise
+    if records:
+        yield WarcUnit(name, records)
