@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "norcli"
 STAGES = ("corpus", "dedup", "tokens", "model", "training", "alignment", "quantize", "evaluation",
           "chat", "cluster")  # fmt: skip
-FOUNDATION = ("errors", "options", "console", "streams", "formats")
+FOUNDATION = ("errors", "options", "console", "streams", "formats", "locks", "resume")
 FILES = sorted(SOURCE.rglob("*.py"))
 
 
