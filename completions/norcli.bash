@@ -81,7 +81,7 @@ _norcli() {
         'dedup:--shard') COMPREPLY=(); return ;;
         'dedup:--output'|'dedup:-o') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'dedup:--output-format') COMPREPLY=($(compgen -W 'auto jsonl parquet text' -- "$word")); return ;;
-        'dedup:--method') COMPREPLY=($(compgen -W 'minhash exact' -- "$word")); return ;;
+        'dedup:--method') COMPREPLY=($(compgen -W 'exact minhash' -- "$word")); return ;;
         'dedup:--threshold') COMPREPLY=(); return ;;
         'dedup:--ngram') COMPREPLY=(); return ;;
         'dedup:--num-perm') COMPREPLY=(); return ;;
@@ -112,7 +112,7 @@ _norcli() {
         'dedup explain:--max-bad') COMPREPLY=(); return ;;
         'dedup explain:--limit') COMPREPLY=(); return ;;
         'dedup explain:--shard') COMPREPLY=(); return ;;
-        'dedup explain:--method') COMPREPLY=($(compgen -W 'minhash exact' -- "$word")); return ;;
+        'dedup explain:--method') COMPREPLY=($(compgen -W 'exact minhash' -- "$word")); return ;;
         'dedup explain:--threshold') COMPREPLY=(); return ;;
         'dedup explain:--ngram') COMPREPLY=(); return ;;
         'dedup explain:--num-perm') COMPREPLY=(); return ;;

@@ -175,7 +175,7 @@ def test_scope_compares_only_within_a_language(tmp_path: Path) -> None:
         {"id": i, "text": text, "lang": lang} for i, lang in enumerate(["nob", "nno", "nno"])
     ]
     source = write(tmp_path / "in.jsonl", records)
-    for more in ({}, {"online": True}, {"cluster": "star"}, {"method": "exact"}):
+    for more in ({}, {"online": True}, {"cluster": "star"}, {"method": ["exact"]}):
         dedup([source], tmp_path / "out.jsonl", scope="lang", **more)
         assert [record["id"] for record in read(tmp_path / "out.jsonl")] == [0, 1]
 

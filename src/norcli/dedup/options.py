@@ -31,9 +31,10 @@ KEEP_POLICIES = ("first", "longest", "newest", "best:FIELD", "source-order:A,B,C
 class MatchingOptions:
     """What counts as a duplicate."""
 
-    method: str = option(
-        "minhash", help="Find near duplicates (and exact ones first), or exact ones only",
-        group=MATCHING, choices=("minhash", "exact"),
+    method: list[str] = option(
+        default_factory=lambda: ["minhash"], help="Find exact duplicates, near ones (exact ones "
+        "first), or one after the other",
+        group=MATCHING, choices=("exact", "minhash"),
     )  # fmt: skip
     threshold: float = option(
         0.7, help="Jaccard similarity of word n-grams from which documents are duplicates",
@@ -55,6 +56,11 @@ class MatchingOptions:
         "global", help="Compare all documents, or only those of the same lang or source",
         group=MATCHING, choices=("global", "lang", "source"),
     )  # fmt: skip
+
+    @property
+    def near(self) -> bool:
+        """Whether near duplicates are looked for, so that signatures are needed."""
+        return "minhash" in self.method
 
 
 @dataclass(kw_only=True)
@@ -158,8 +164,8 @@ class DedupOptions(
                 raise UsageError(f'--sweep: "{text}" is not a number') from None
             if not 0.1 <= thresholds[-1] <= 1.0:
                 raise UsageError(f"--sweep: {text} is not a similarity from 0.1 to 1")
-        if thresholds and self.method == "exact":
-            raise UsageError("--sweep compares thresholds, which --method exact has none of")
+        if thresholds and not self.near:
+            raise UsageError("--sweep compares thresholds, which only --method minhash has")
         return sorted(thresholds)
 
 

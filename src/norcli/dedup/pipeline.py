@@ -33,7 +33,7 @@ def banding_of(options: DedupOptions) -> Banding | None:
     Raises:
         UsageError: They do not fit the number of MinHash values.
     """
-    if options.method == "exact":
+    if not options.near:
         return None
     # The bands of the lowest threshold of a sweep find the pairs of all its thresholds.
     threshold = options.sweep_thresholds()[0] if options.sweep else options.threshold
@@ -70,7 +70,7 @@ def plan(options: DedupOptions) -> dict[str, Any]:
         "inputs": source.paths,
         "input_bytes": input_bytes(source.paths),
         "output": options.output,
-        "method": options.method,
+        "method": ", ".join(options.method),
         "passes": 1 if options.online else 2,
         "keep": options.keep,
     }

@@ -32,7 +32,8 @@ HASH_BLOCK_BYTES = 1 << 20
 
 def settings_of(options: DedupOptions, banding: Banding | None) -> dict[str, Any]:
     """Return the settings that signatures depend on; indexes with others cannot be compared."""
-    settings: dict[str, Any] = {"method": options.method, "scope": options.scope}
+    method = "minhash" if options.near else "exact"
+    settings: dict[str, Any] = {"method": method, "scope": options.scope}
     if banding is not None:
         settings |= {"ngram": options.ngram, "num_perm": banding.num_perm, "seed": options.seed,
                      "bands": banding.bands, "rows": banding.rows}  # fmt: skip
