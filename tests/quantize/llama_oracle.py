@@ -28,8 +28,10 @@ def quantize_file(source: Path, target: Path, file_type: int) -> None:
     llama.model_quantize(str(source), str(target), parameters)
 
 
-def quantize_rows(kind: GgmlType, rows: np.ndarray) -> np.ndarray:
-    """Let llama.cpp's kernel quantize a float32 matrix."""
+def quantize_rows(
+    kind: GgmlType, rows: np.ndarray, importance: np.ndarray | None = None
+) -> np.ndarray:
+    """Let llama.cpp's kernel quantize a float32 matrix, by importance [columns] or plainly."""
     package = pytest.importorskip("xllamacpp")
     library = next(Path(package.__file__).parent.glob("*.so"))
     function = ctypes.CDLL(str(library)).ggml_quantize_chunk
@@ -39,7 +41,13 @@ def quantize_rows(kind: GgmlType, rows: np.ndarray) -> np.ndarray:
     block, size = BLOCKS[kind]
     out = np.zeros(rows.size // block * size, np.uint8)
     written = function(
-        int(kind), rows.ctypes.data, out.ctypes.data, 0, rows.shape[0], rows.shape[1], None
+        int(kind),
+        rows.ctypes.data,
+        out.ctypes.data,
+        0,
+        rows.shape[0],
+        rows.shape[1],
+        None if importance is None else importance.ctypes.data,
     )
     assert written == out.size
     return out

@@ -55,6 +55,32 @@ def test_bytes_equal_llama_cpp_for_rows_that_do_not_fill_256(kind: GgmlType) -> 
         assert np.array_equal(encode(np.ascontiguousarray(values).reshape(-1), kind), wanted), name
 
 
+def importances(columns: int) -> Iterator[tuple[str, np.ndarray]]:
+    random = np.random.default_rng(columns)
+    squares = random.standard_normal(columns, np.float32) ** 2
+    yield "inputs", squares
+    yield "uneven", squares * (10.0 ** random.integers(-6, 6, columns)).astype(np.float32)
+    yield "ones", np.ones(columns, np.float32)
+    yield "zero", np.zeros(columns, np.float32)
+    yield "few", np.where(random.random(columns) < 0.05, squares, np.float32(0))
+
+
+@pytest.mark.parity
+@pytest.mark.parametrize("kind", BLOCK_TYPES, ids=lambda kind: kind.name)
+@pytest.mark.parametrize(("rows", "columns"), [(1, 256), (3, 768), (11, 512), (5, 96)])
+def test_bytes_equal_llama_cpp_with_an_importance_matrix(
+    kind: GgmlType, rows: int, columns: int
+) -> None:
+    if columns % BLOCKS[kind][0]:
+        return
+    for weights, importance in importances(columns):
+        for name, values in distributions(rows, columns):
+            source = np.ascontiguousarray(values)
+            wanted = quantize_rows(kind, source, importance)
+            got = encode(source.reshape(-1), kind, importance)
+            assert np.array_equal(got, wanted), (name, weights)
+
+
 @pytest.mark.parametrize(
     ("kind", "reference"), [(GgmlType.Q4_K, encode_q4_k), (GgmlType.Q6_K, encode_q6_k)]
 )

@@ -13,3 +13,4 @@ def warm_up() -> None:
     sample = np.linspace(-1, 1, 512, dtype=np.float32)
     for kind in ENCODED_TYPES:
         encode(sample, kind)
+        encode(sample, kind, sample)

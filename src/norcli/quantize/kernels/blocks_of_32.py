@@ -1,7 +1,8 @@
 """Q4_0, Q4_1, Q5_0, Q5_1 and Q8_0: one scale (and minimum) per 32 weights.
 
 The types that widths not divisible by 256 fall back to, and simple types of their own. Facts of
-the formats: ggml-quants.c (quantize_row_*_ref). No importance matrix.
+the formats: ggml-quants.c (quantize_row_*_ref). With an importance matrix see
+`weighted_blocks_of_32`.
 """
 
 from __future__ import annotations
@@ -43,21 +44,23 @@ def _inverse(d: np.float32) -> np.float32:
 
 
 @inlined
-def _put_half(out: Any, at: int, value: np.float32) -> bool:
+def put_half(out: Any, at: int, value: np.float32) -> bool:
+    """Write a half; False if the value leaves its range."""
     bits = half_bits(value)
     out[at], out[at + 1] = np.uint8(bits & 255), np.uint8(bits >> 8)
     return not is_infinite_half(bits)
 
 
 @inlined
-def _pack(level: Any, out: Any, at: int) -> None:
+def pack(level: Any, out: Any, at: int) -> None:
     """Weights i and i + 16 share byte i."""
     for i in range(16):
         out[at + i] = np.uint8((level[i] & 15) | ((level[16 + i] & 15) << 4))
 
 
 @inlined
-def _pack_fifth_bits(level: Any, out: Any, at: int) -> None:
+def pack_fifth_bits(level: Any, out: Any, at: int) -> None:
+    """Bit i of four bytes belongs to weight i."""
     fifth = np.uint32(0)
     for i in range(BLOCK):
         fifth |= np.uint32(np.uint32((level[i] & 16) >> 4) << np.uint32(i))
@@ -104,8 +107,8 @@ def encode_q4_0(source: Any, out: Any) -> int:
     bad, level = 0, np.empty(BLOCK, np.uint8)
     for b in range(source.size // BLOCK):
         d = _signed_levels(source, b * BLOCK, np.int32(8), level)
-        bad += 0 if _put_half(out, b * 18, d) else 1
-        _pack(level, out, b * 18 + 2)
+        bad += 0 if put_half(out, b * 18, d) else 1
+        pack(level, out, b * 18 + 2)
     return bad
 
 
@@ -115,9 +118,9 @@ def encode_q4_1(source: Any, out: Any) -> int:
     bad, level, low = 0, np.empty(BLOCK, np.uint8), np.empty(1, np.float32)
     for b in range(source.size // BLOCK):
         d = _ranged_levels(source, b * BLOCK, np.int32(15), level, low)
-        good = _put_half(out, b * 20, d) & _put_half(out, b * 20 + 2, low[0])
+        good = put_half(out, b * 20, d) & put_half(out, b * 20 + 2, low[0])
         bad += 0 if good else 1
-        _pack(level, out, b * 20 + 4)
+        pack(level, out, b * 20 + 4)
     return bad
 
 
@@ -127,9 +130,9 @@ def encode_q5_0(source: Any, out: Any) -> int:
     bad, level = 0, np.empty(BLOCK, np.uint8)
     for b in range(source.size // BLOCK):
         d = _signed_levels(source, b * BLOCK, np.int32(16), level)
-        bad += 0 if _put_half(out, b * 22, d) else 1
-        _pack_fifth_bits(level, out, b * 22 + 2)
-        _pack(level, out, b * 22 + 6)
+        bad += 0 if put_half(out, b * 22, d) else 1
+        pack_fifth_bits(level, out, b * 22 + 2)
+        pack(level, out, b * 22 + 6)
     return bad
 
 
@@ -139,10 +142,10 @@ def encode_q5_1(source: Any, out: Any) -> int:
     bad, level, low = 0, np.empty(BLOCK, np.uint8), np.empty(1, np.float32)
     for b in range(source.size // BLOCK):
         d = _ranged_levels(source, b * BLOCK, np.int32(31), level, low)
-        good = _put_half(out, b * 24, d) & _put_half(out, b * 24 + 2, low[0])
+        good = put_half(out, b * 24, d) & put_half(out, b * 24 + 2, low[0])
         bad += 0 if good else 1
-        _pack_fifth_bits(level, out, b * 24 + 4)
-        _pack(level, out, b * 24 + 8)
+        pack_fifth_bits(level, out, b * 24 + 4)
+        pack(level, out, b * 24 + 8)
     return bad
 
 
@@ -154,7 +157,7 @@ def encode_q8_0(source: Any, out: Any) -> int:
     for b in range(source.size // BLOCK):
         d = np.float32(np.float32(abs(_largest(source, b * BLOCK))) / np.float32(127))
         inverse = _inverse(d)
-        bad += 0 if _put_half(out, b * 34, d) else 1
+        bad += 0 if put_half(out, b * 34, d) else 1
         for i in range(BLOCK):
             value = np.float32(source[b * BLOCK + i] * inverse)
             whole = np.int32(value)

@@ -19,7 +19,7 @@ from norcli.formats.gguf import BLOCKS, GgmlType
 
 Bytes = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
-Kernel = Callable[[Floats, Bytes], int]
+Kernel = Callable[..., int]
 
 _KERNELS: dict[GgmlType, str] = {
     GgmlType.Q4_0: "blocks_of_32.encode_q4_0",
@@ -32,22 +32,35 @@ _KERNELS: dict[GgmlType, str] = {
     GgmlType.Q5_K: "q4_k.encode_q5_k",
     GgmlType.Q6_K: "q6_k.encode_q6_k",
 }
+# Kernels that weigh errors by an importance matrix; Q8_0 has none.
+_WEIGHTED: dict[GgmlType, str] = {
+    GgmlType.Q4_0: "weighted_blocks_of_32.encode_weighted_q4_0",
+    GgmlType.Q4_1: "weighted_blocks_of_32.encode_weighted_q4_1",
+    GgmlType.Q5_0: "weighted_blocks_of_32.encode_weighted_q5_0",
+    GgmlType.Q5_1: "weighted_blocks_of_32.encode_weighted_q5_1",
+    GgmlType.Q3_K: "q3_k.encode_weighted_q3_k",
+    GgmlType.Q4_K: "q4_k.encode_weighted_q4_k",
+    GgmlType.Q5_K: "q4_k.encode_weighted_q5_k",
+    GgmlType.Q6_K: "q6_k.encode_weighted_q6_k",
+}
 ENCODED_TYPES = (GgmlType.F32, GgmlType.F16, GgmlType.BF16, *_KERNELS)
 
 
 @cache
-def _kernel(kind: GgmlType) -> Kernel:
-    module, _, function = _KERNELS[kind].partition(".")
+def _kernel(name: str) -> Kernel:
+    module, _, function = name.partition(".")
     loaded = importlib.import_module(f"norcli.quantize.kernels.{module}")
     return cast(Kernel, getattr(loaded, function))
 
 
-def encode(values: Floats, kind: GgmlType) -> Bytes:
+def encode(values: Floats, kind: GgmlType, importance: Floats | None = None) -> Bytes:
     """Return the bytes of weights in a type.
 
     Args:
         values: float32 [n], contiguous and finite; n fills whole blocks.
         kind: One of `ENCODED_TYPES`.
+        importance: float32 [columns] of the rows that `values` holds, mean squares of the model's
+            inputs; types that make no use of it ignore it.
 
     Raises:
         DataError: A weight, or a block's scale, is too large for half precision.
@@ -60,7 +73,11 @@ def encode(values: Floats, kind: GgmlType) -> Bytes:
         return _to_bfloat16(values)
     block, size = BLOCKS[kind]
     out = np.empty(values.size // block * size, np.uint8)
-    if _kernel(kind)(values, out):
+    if importance is not None and kind in _WEIGHTED:
+        overflows = _kernel(_WEIGHTED[kind])(values, importance, out)
+    else:
+        overflows = _kernel(_KERNELS[kind])(values, out)
+    if overflows:
         raise DataError(f"weights too large for {kind.name}, whose scales are half precision")
     return out
 

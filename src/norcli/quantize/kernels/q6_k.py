@@ -1,8 +1,7 @@
 """Q6_K: super-blocks of 256 weights, sixteen sub-blocks with a signed 8-bit scale.
 
-Nineteen scalings are tried per sub-block, 64 sub-blocks at once in lanes (see q4_k for why), and
-the one that explains most of the squared weights is kept. Facts of the format and the search:
-ggml-quants.c (quantize_row_q6_K_ref, make_qx_quants). No importance matrix here.
+Facts of the format: ggml-quants.c (quantize_row_q6_K_ref, quantize_row_q6_K_impl); the search is
+in `scale_search`.
 """
 
 from __future__ import annotations
@@ -19,104 +18,32 @@ from norcli.quantize.kernels.floats import (
     kernel,
     nearest,
 )
+from norcli.quantize.kernels.importance import take_importance
+from norcli.quantize.kernels.scale_search import (
+    CELL_ROWS,
+    LANE_ROWS,
+    SCALE,
+    TINY,
+    N,
+    load_lanes,
+    search_level,
+    search_scales,
+    weigh_by_squares,
+)
 
-N = 64
 SUB = 16
-XX, XXX = SUB * N, 2 * SUB * N  # rows of `cells`: values from 0, their squares, their cubes
-(MAX, AMAX, ISCALE, SUM_LX, SUM_LL, SCALE, BEST, BEST_ISCALE) = (row * N for row in range(8))
-LANE_ROWS = 8
-TINY = 1e-15  # a sub-block below this is taken as zero
-
-
-@inlined
-def _load_lanes(source: Any, start: int, count: int, cells: Any, lane: Any) -> None:
-    """Transpose sub-blocks into lanes and find each lane's value of largest magnitude."""
-    for j in range(count):
-        for i in range(SUB):
-            cells[i * N + j] = source[start + j * SUB + i]
-    for j in range(count, N):
-        for i in range(SUB):
-            cells[i * N + j] = np.float32(0)
-    for j in range(N):
-        lane[MAX + j] = np.float32(0)
-        lane[AMAX + j] = np.float32(0)
-    for i in range(SUB):
-        for j in range(N):
-            x = cells[i * N + j]
-            # The reference weighs by x*x and multiplies left to right, hence these products.
-            square = np.float32(x * x)
-            cells[XX + i * N + j] = square
-            cells[XXX + i * N + j] = np.float32(square * x)
-            magnitude = np.float32(abs(x))
-            larger = magnitude > lane[AMAX + j]
-            lane[MAX + j] = x if larger else lane[MAX + j]
-            lane[AMAX + j] = magnitude if larger else lane[AMAX + j]
-
-
-@inlined
-def _try_scale(cells: Any, lane: Any) -> None:
-    """Round at the lane's ISCALE and sum weighted level*value and level*level."""
-    low, high = np.int32(-32), np.int32(31)
-    for j in range(N):
-        lane[SUM_LX + j] = np.float32(0)
-        lane[SUM_LL + j] = np.float32(0)
-    for i in range(SUB):
-        for j in range(N):
-            level = nearest(np.float32(lane[ISCALE + j] * cells[i * N + j]))
-            value = np.float32(np.int32(max(low, min(high, level))))
-            lx = np.float32(cells[XXX + i * N + j] * value)
-            ll = np.float32(np.float32(cells[XX + i * N + j] * value) * value)
-            lane[SUM_LX + j] = np.float32(lane[SUM_LX + j] + lx)
-            lane[SUM_LL + j] = np.float32(lane[SUM_LL + j] + ll)
-
-
-@inlined
-def _search(cells: Any, lane: Any) -> None:
-    """Leave each lane's SCALE, and the BEST_ISCALE its levels come from (0 for a zero lane)."""
-    zero = np.float32(0)
-    for j in range(N):
-        lane[ISCALE + j] = np.float32(np.float32(-32) / lane[MAX + j])
-        lane[BEST_ISCALE + j] = lane[ISCALE + j]
-    _try_scale(cells, lane)
-    for j in range(N):
-        lx, ll = lane[SUM_LX + j], lane[SUM_LL + j]
-        ratio = np.float32(lx / ll)
-        lane[SCALE + j] = ratio if ll != zero else zero
-        lane[BEST + j] = np.float32(lane[SCALE + j] * lx)
-    for step in range(-9, 10):
-        if step == 0:
-            continue
-        wanted = np.float32(-np.float32(np.float32(32) + np.float32(0.1) * np.float32(step)))
-        for j in range(N):
-            lane[ISCALE + j] = np.float32(wanted / lane[MAX + j])
-        _try_scale(cells, lane)
-        for j in range(N):
-            lx, ll = lane[SUM_LX + j], lane[SUM_LL + j]
-            better = (ll > zero) and (np.float32(lx * lx) > np.float32(lane[BEST + j] * ll))
-            ratio = np.float32(lx / ll)
-            lane[SCALE + j] = ratio if better else lane[SCALE + j]
-            lane[BEST_ISCALE + j] = lane[ISCALE + j] if better else lane[BEST_ISCALE + j]
-            lane[BEST + j] = np.float32(ratio * lx) if better else lane[BEST + j]
-    for j in range(N):
-        empty = lane[AMAX + j] < np.float32(TINY)
-        lane[SCALE + j] = zero if empty else lane[SCALE + j]
-        lane[BEST_ISCALE + j] = zero if empty else lane[BEST_ISCALE + j]
 
 
 @inlined
 def _final_levels(source: Any, base: int, lane: Any, j: int, scale: np.float32, out: Any) -> None:
     """Round one sub-block at its stored scale; where that is 0 the search's levels stay."""
     low, high, middle = np.int32(-32), np.int32(31), np.int32(32)
-    if scale != np.float32(0):
-        for i in range(SUB):
+    for i in range(SUB):
+        if scale != np.float32(0):
             level = nearest(np.float32(source[base + i] / scale))
             out[i] = np.uint8(max(low, min(high, level)) + middle)
-        return
-    iscale = lane[BEST_ISCALE + j]
-    empty = iscale == np.float32(0)  # the reference leaves 0 here, not the middle
-    for i in range(SUB):
-        level = nearest(np.float32(iscale * source[base + i]))
-        out[i] = np.uint8(0) if empty else np.uint8(max(low, min(high, level)) + middle)
+        else:
+            out[i] = search_level(lane, j, source[base + i], middle)
 
 
 @inlined
@@ -162,6 +89,16 @@ def _encode_block(
     return not is_infinite_half(d)
 
 
+@inlined
+def _write_blocks(source: Any, group: int, count: int, lane: Any, level: Any, out: Any) -> int:
+    bad = 0
+    for b in range(count):
+        at, base = (group + b) * 210, (group + b) * 256
+        good = _encode_block(source, base, lane, b * 16, out, at, level)
+        bad += 0 if good else 1
+    return bad
+
+
 @kernel
 def encode_q6_k(source: Any, out: Any) -> int:
     """Write Q6_K blocks of 210 bytes; return how many super-blocks leave half's range.
@@ -170,15 +107,34 @@ def encode_q6_k(source: Any, out: Any) -> int:
         source: float32 [n], n a multiple of 256, finite.
         out: uint8 [n / 256 * 210].
     """
-    cells, lane = np.empty(3 * SUB * N, np.float32), np.empty(LANE_ROWS * N, np.float32)
+    cells, lane = np.empty(CELL_ROWS * N, np.float32), np.empty(LANE_ROWS * N, np.float32)
     level = np.empty(256, np.uint8)
     bad, blocks = 0, source.size // 256
     for group in range(0, blocks, 4):
         count = min(4, blocks - group)
-        _load_lanes(source, group * 256, count * 16, cells, lane)
-        _search(cells, lane)
-        for b in range(count):
-            at = (group + b) * 210
-            good = _encode_block(source, (group + b) * 256, lane, b * 16, out, at, level)
-            bad += 0 if good else 1
+        load_lanes(source, group * 256, count * 16, SUB, cells, lane)
+        weigh_by_squares(SUB, cells)
+        search_scales(SUB, np.int32(32), cells, lane)
+        bad += _write_blocks(source, group, count, lane, level, out)
+    return bad
+
+
+@kernel
+def encode_weighted_q6_k(source: Any, importance: Any, out: Any) -> int:
+    """As `encode_q6_k`, squares weighed by the importance of their column alone.
+
+    Args:
+        source: float32 [rows * columns], columns a multiple of 256, finite.
+        importance: float32 [columns], mean square of the inputs.
+        out: uint8 [n / 256 * 210].
+    """
+    cells, lane = np.empty(CELL_ROWS * N, np.float32), np.empty(LANE_ROWS * N, np.float32)
+    level = np.empty(256, np.uint8)
+    bad, blocks = 0, source.size // 256
+    for group in range(0, blocks, 4):
+        count = min(4, blocks - group)
+        load_lanes(source, group * 256, count * 16, SUB, cells, lane)
+        take_importance(importance, group * 256, count * 16, SUB, cells)
+        search_scales(SUB, np.int32(32), cells, lane)
+        bad += _write_blocks(source, group, count, lane, level, out)
     return bad
