@@ -5,8 +5,10 @@ from __future__ import annotations
 import unicodedata
 
 MASK = (1 << 64) - 1
-FNV_OFFSET, FNV_PRIME = 0xCBF29CE484222325, 0x100000001B3
-ROLL, TEXT_PRIME, TEXT_SEED = 0x9E3779B97F4A7C15, 0xD6E8FEB86659FD93, 0x243F6A8885A308D3
+SEED_1, PRIME_1 = 0xCBF29CE484222325, 0x100000001B3
+SEED_2, PRIME_2 = 0x243F6A8885A308D3, 0xD6E8FEB86659FD93
+ROLL, BLANK, WORD_SEED = 0x9E3779B97F4A7C15, 0x9FB21C651E98DF25, 0xA0761D6478BD642F
+KINDS = {"separator": 0, "word": 1, "ideograph": 4}
 
 
 def reference_mix(value: int) -> int:
@@ -68,35 +70,35 @@ def tokens_of(text: str) -> list[tuple[str, str]]:
     return tokens
 
 
+def entry(kind: str, letter: str) -> int:
+    return reference_mix(ord(letter)) & ~7 | KINDS[kind]
+
+
 def word_hash(word: str) -> int:
-    value = FNV_OFFSET
+    value = WORD_SEED
     for letter in word:
-        value = ((value ^ ord(letter)) * FNV_PRIME) & MASK
+        value = ((value << 9 | value >> 55) + entry("word", letter)) & MASK
     return reference_mix(value)
 
 
 def reference(text: str, ngram: int) -> tuple[list[int], tuple[int, int]]:
-    first, second, words = FNV_OFFSET, TEXT_SEED, []
+    first, second, words, blank = SEED_1, SEED_2, [], 0
     for kind, token in tokens_of(text):
         if kind == "blank":
-            first = ((first ^ 32) * FNV_PRIME) & MASK
-            second = ((second + 32) * TEXT_PRIME) & MASK
+            blank = BLANK
             continue
+        value = word_hash(token) if kind == "word" else entry(kind, token)
         if kind == "word":
-            value = word_hash(token)
             words.append(value)
-        else:
-            value = ord(token)
-            if kind == "ideograph":
-                words.append(reference_mix(value))
-        first = ((first ^ value) * FNV_PRIME) & MASK
-        second = ((second ^ value * ROLL & MASK) * TEXT_PRIME) & MASK
-        second = (second << 27 | second >> 37) & MASK
+        elif kind == "ideograph":
+            words.append(reference_mix(value))
+        first = ((first ^ value ^ blank) * PRIME_1) & MASK
+        second = ((second ^ (value + blank & MASK)) * PRIME_2) & MASK
+        second ^= second >> 29
+        blank = 0
     grams = [words[i : i + ngram] for i in range(len(words) - ngram + 1)]
     if 2 <= len(words) < ngram:
         grams = [words]
-    if len(words) < 2:
-        grams = []
     shingles = []
     for gram in grams:
         value = 0

@@ -6,17 +6,38 @@ import itertools
 import random
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from shingle_reference import reference_mix
 
 from norcli.dedup.banding import choose_banding
-from norcli.dedup.minhash import estimate_jaccard, multipliers, sign_batch
+from norcli.dedup.minhash import (
+    cut_signature,
+    estimate_jaccard,
+    minimum_hashes,
+    multipliers,
+)
 from norcli.dedup.signatures import Signer
 from norcli.errors import UsageError
 
 MASK = (1 << 64) - 1
+
+
+def sign(
+    documents: list[npt.NDArray[np.uint64]], num_perm: int, seed: int, bands: int, rows: int
+) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.uint64]]:
+    lanes = np.empty((len(documents), num_perm), np.uint8)
+    keys = np.empty((len(documents), bands), np.uint64)
+    for index, shingles in enumerate(documents):
+        signature = np.full(num_perm, 0xFFFFFFFF, np.uint32)
+        # In two steps, as long texts come.
+        half = len(shingles) // 2
+        minimum_hashes(shingles, 0, half, multipliers(num_perm, seed), signature)
+        minimum_hashes(shingles, half, len(shingles), multipliers(num_perm, seed), signature)
+        cut_signature(signature, rows, lanes[index], keys[index])
+    return lanes, keys
 
 
 def reference_signature(shingles: list[int], factors: list[int]) -> list[int]:
@@ -41,11 +62,7 @@ def reference_key(values: list[int], band: int) -> int:
 )
 def test_kernel_equals_the_reference(documents: list[list[int]], seed: int) -> None:
     factors = multipliers(16, seed)
-    flat = np.array([s for d in documents for s in d], np.uint64)
-    starts = np.cumsum([0, *map(len, documents)])
-    lanes = np.empty((len(documents), 16), np.uint8)
-    keys = np.empty((len(documents), 5), np.uint64)
-    sign_batch(flat, starts, factors, 3, lanes, keys)
+    lanes, keys = sign([np.array(d, np.uint64) for d in documents], 16, seed, 5, 3)
     for index, shingles in enumerate(documents):
         signature = reference_signature(shingles, [int(f) for f in factors])
         assert lanes[index].tolist() == [value & 0xFF for value in signature]
@@ -68,15 +85,11 @@ def test_estimates_are_unbiased_and_as_narrow_as_theory_says(jaccard: float) -> 
     size, pairs = 300, 200
     shared = round(2 * size * jaccard / (1 + jaccard))
     truth = shared / (2 * size - shared)
-    flat, starts = [], [0]
+    parts = []
     for _ in range(pairs):
         words = generator.integers(0, MASK, 2 * size - shared, dtype=np.uint64, endpoint=True)
-        for part in (words[:size], words[size - shared :]):
-            flat.append(part)
-            starts.append(starts[-1] + size)
-    lanes = np.empty((2 * pairs, 256), np.uint8)
-    keys = np.empty((2 * pairs, 1), np.uint64)
-    sign_batch(np.concatenate(flat), np.array(starts), multipliers(256, 0), 4, lanes, keys)
+        parts += [words[:size], words[size - shared :]]
+    lanes, _ = sign(parts, 256, 0, 1, 4)
     firsts = np.arange(0, 2 * pairs, 2)
     estimates = estimate_jaccard(lanes, firsts, firsts + 1)
     deviation = (truth * (1 - truth) / 256) ** 0.5

@@ -15,7 +15,16 @@ import numba
 import numpy as np
 import numpy.typing as npt
 
-from norcli.dedup.shingles import mix
+from norcli.dedup.shingles import (
+    CHUNK_WORDS,
+    STATE_SIZE,
+    SURPLUS,
+    begin_text,
+    end_text,
+    mix,
+    next_shingles,
+    short_shingle,
+)
 
 _LARGEST = np.uint32(0xFFFFFFFF)
 _LOW_HALF = np.uint64(0xFFFFFFFF)
@@ -45,8 +54,7 @@ def multipliers(num_perm: int, seed: int) -> npt.NDArray[np.uint32]:
 
 @_njit
 def minimum_hashes(shingles: Any, begin: int, end: int, factors: Any, signature: Any) -> None:
-    """Fill a signature (uint32) with the smallest permuted hash of shingles [begin, end)."""
-    signature[:] = _LARGEST
+    """Lower a signature (uint32) to the smallest permuted hash of shingles [begin, end)."""
     for index in range(begin, end):
         low = np.uint32(shingles[index] & _LOW_HALF)
         high = np.uint32(shingles[index] >> _SHIFT)
@@ -56,27 +64,61 @@ def minimum_hashes(shingles: Any, begin: int, end: int, factors: Any, signature:
 
 
 @_njit
-def sign_batch(shingles: Any, starts: Any, factors: Any, rows: int, lanes: Any, keys: Any) -> None:
-    """Sign the texts of a batch.
+def cut_signature(signature: Any, rows: int, lanes: Any, keys: Any) -> None:
+    """Fill the low byte of each value (uint8) and the hash of each band's values (uint64)."""
+    for lane in range(signature.size):
+        lanes[lane] = np.uint8(signature[lane] & _BYTE)
+    for band in range(keys.size):
+        key = _KEY_SEED + np.uint64(band)
+        for row in range(band * rows, (band + 1) * rows):
+            key = mix((key ^ np.uint64(signature[row])) * _KEY_PRIME)
+        keys[band] = key
+
+
+@_njit
+def sign_texts(
+    data: Any, begins: Any, ends: Any, table: Any, codes: Any, ngram: int, factors: Any, rows: int,
+    text_hashes: Any, letters: Any, counts: Any, lanes: Any, keys: Any,
+) -> None:  # fmt: skip
+    """Shingle and sign texts.
 
     Args:
-        shingles: uint64, those of all texts.
-        starts: int64 [texts + 1], where each text's begin.
-        factors: uint32 [num_perm].
+        data: uint8, UTF-8 or, with `JSON_BYTES`, the inside of JSON strings.
+        begins: int64 [texts], where each begins.
+        ends: int64 [texts], where each ends.
+        table: uint64 [256], `PLAIN_BYTES` or `JSON_BYTES`.
+        codes: uint64 [TABLE_SIZE], `CODES`.
+        ngram: Words in a shingle.
+        factors: uint32 [num_perm]; none makes no MinHash.
         rows: Values per band.
+        text_hashes: uint64 [texts, 2], filled with the 128-bit hash of each folded text.
+        letters: int64 [texts], filled with how many characters each has.
+        counts: int64 [texts], filled with how many shingles each has.
         lanes: uint8 [texts, num_perm], filled with the low byte of each value.
         keys: uint64 [texts, bands], filled with the hash of each band's values.
     """
+    words = np.empty(ngram + CHUNK_WORDS, np.uint64)
+    shingles = np.empty(ngram + CHUNK_WORDS, np.uint64)
+    state = np.empty(STATE_SIZE, np.uint64)
     signature = np.empty(factors.size, np.uint32)
-    for text in range(starts.size - 1):
-        minimum_hashes(shingles, starts[text], starts[text + 1], factors, signature)
-        for lane in range(factors.size):
-            lanes[text, lane] = np.uint8(signature[lane] & _BYTE)
-        for band in range(keys.shape[1]):
-            key = _KEY_SEED + np.uint64(band)
-            for row in range(band * rows, (band + 1) * rows):
-                key = mix((key ^ np.uint64(signature[row])) * _KEY_PRIME)
-            keys[text, band] = key
+    for text in range(begins.size):
+        position, end, count, total = begins[text], ends[text], 0, 0
+        begin_text(state)
+        signature[:] = _LARGEST
+        while position < end:
+            position, count, made = next_shingles(
+                data, position, end, table, codes, ngram, state, words, count, shingles
+            )
+            minimum_hashes(shingles, 0, made, factors, signature)
+            total += made
+        if total == 0 and count > 1:
+            shingles[0] = short_shingle(words, count)
+            minimum_hashes(shingles, 0, 1, factors, signature)
+            total = 1
+        end_text(state, text_hashes[text])
+        counts[text] = total
+        letters[text] = end - begins[text] - np.int64(state[SURPLUS])
+        cut_signature(signature, rows, lanes[text], keys[text])
 
 
 @_njit
@@ -112,7 +154,4 @@ def estimate_jaccard(
 
 def warm_up() -> None:
     """Compile the kernels, or load them from the cache."""
-    lanes, keys = np.empty((2, 16), np.uint8), np.empty((2, 4), np.uint64)
-    starts = np.array([0, 1, 2])
-    sign_batch(np.array([1, 2], np.uint64), starts, multipliers(16, 0), 4, lanes, keys)
-    estimate_jaccard(lanes, np.array([0]), np.array([1]))
+    estimate_jaccard(np.zeros((2, 16), np.uint8), np.array([0]), np.array([1]))

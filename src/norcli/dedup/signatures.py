@@ -17,8 +17,8 @@ import numpy.typing as npt
 
 from norcli.dedup.banding import Banding
 from norcli.dedup.contamination import EvaluationTexts
-from norcli.dedup.minhash import multipliers, sign_batch
-from norcli.dedup.shingles import shingle_texts
+from norcli.dedup.minhash import multipliers, sign_texts
+from norcli.dedup.shingles import CODES, PLAIN_BYTES, joined
 
 BATCH_BYTES = 1 << 20
 BATCH_TEXTS = 1024
@@ -44,6 +44,12 @@ class Signatures:
 
     def __len__(self) -> int:
         return len(self.shingles)
+
+    def set_apart(self, scopes: npt.NDArray[np.uint64] | None) -> None:
+        """Mix a hash of each document's scope into hashes and keys, so that scopes never meet."""
+        if scopes is not None:
+            self.text_hashes ^= scopes[:, None]
+            self.keys ^= scopes[:, None]
 
     def take(self, rows: npt.NDArray[np.int64]) -> Signatures:
         """Return the signatures of some of the documents."""
@@ -84,15 +90,35 @@ class Signer:
             scopes: uint64 [texts], mixed into hashes and keys so that only documents of one
                 scope can meet; None for one scope.
         """
-        shingles, starts, hashes = shingle_texts(texts, self.ngram)
-        lanes = np.empty((len(texts), self.num_perm), np.uint8)
-        keys = np.empty((len(texts), self.bands), np.uint64)
-        if self.num_perm:
-            sign_batch(shingles, starts, self._factors, self.rows, lanes, keys)
-        if scopes is not None:
-            hashes ^= scopes[:, None]
-            keys ^= scopes[:, None]
-        return Signatures(hashes, np.diff(starts), lanes, keys)
+        data, offsets = joined(texts)
+        signatures, _ = self.sign_ranges(data, offsets[:-1], offsets[1:], PLAIN_BYTES)
+        signatures.set_apart(scopes)
+        return signatures
+
+    def sign_ranges(
+        self, data: npt.NDArray[np.uint8], begins: npt.NDArray[np.int64],
+        ends: npt.NDArray[np.int64], table: npt.NDArray[np.uint64],
+    ) -> tuple[Signatures, npt.NDArray[np.int64]]:  # fmt: skip
+        """Sign the texts that stand in a buffer; return also how many characters each has.
+
+        Args:
+            data: uint8, the buffer.
+            begins: int64 [texts], where each begins.
+            ends: int64 [texts], where each ends.
+            table: `PLAIN_BYTES` for UTF-8, `JSON_BYTES` for the insides of JSON strings.
+        """
+        count = len(begins)
+        letters = np.empty(count, np.int64)
+        signatures = Signatures(
+            np.empty((count, 2), np.uint64), np.empty(count, np.int64),
+            np.empty((count, self.num_perm), np.uint8), np.empty((count, self.bands), np.uint64),
+        )  # fmt: skip
+        sign_texts(
+            data, begins, ends, table, CODES, self.ngram, self._factors, self.rows,
+            signatures.text_hashes, letters, signatures.shingles, signatures.lanes,
+            signatures.keys,
+        )  # fmt: skip
+        return signatures, letters
 
     def examine(
         self, texts: list[bytes], scopes: npt.NDArray[np.uint64] | None

@@ -3,7 +3,7 @@
 ``--save-index`` writes a folder and ``--against`` reads it, so that a new crawl is deduplicated
 against the corpus of last year without its texts. The folder holds numpy arrays, the ids, and
 ``index.json`` with the format's version, the options that signatures depend on, and a checksum of
-every file; format version 1 is described in docs/design/0006-dedup.md.
+every file; format version 2 is described in docs/design/0006-dedup.md.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from norcli.errors import ConfigError, DataError
 from norcli.streams import atomic_directory, require_directory
 
 FORMAT = "norcli-dedup-index"
-VERSION = 1
+VERSION = 2
 ARRAYS = ("text_hashes", "shingles", "lanes", "keys")
 HASH_BLOCK_BYTES = 1 << 20
 
