@@ -44,7 +44,8 @@ _DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 # Options that say how a run goes or reports, never what it writes.
 INCIDENTAL_OPTIONS = frozenset({
     "config", "print_config", "dry_run", "json", "stats", "jobs", "quiet", "verbose", "progress",
-    "color", "log_format", "debug", "overwrite", "resume",
+    "color", "log_format", "debug", "overwrite", "resume", "executor", "tasks", "work_dir",
+    "cluster_file",
 })  # fmt: skip
 
 
@@ -182,15 +183,13 @@ class Journal:
             ConfigError: The unfinished run has another configuration or other inputs (exit 78).
         """
         _check_parts(parts)
-        stamps = stamp_inputs(inputs)
+        header = run_header(config, inputs, parts)
         check_output(output, overwrite=True)
         folder = Path(f"{output}.resume")
         lock = RunLock.take(folder, output)
         journal = cls(folder, parts, lock)
         try:
-            header = {"format": FORMAT, "digest": config_digest(config), "config": dict(config),
-                      "inputs": stamps, "parts": dict(parts)}  # fmt: skip
-            journal._recover(orjson.loads(orjson.dumps(header)), overwrite)
+            journal._recover(header, overwrite)
             if not journal.is_complete:
                 for path in parts.values():
                     check_output(path, overwrite)
@@ -292,7 +291,7 @@ class Journal:
         found = self._entries()
         if not found:
             return
-        difference = _difference(found[0][0], header)
+        difference = run_difference(found[0][0], header)
         if difference is not None and not overwrite:
             raise ConfigError(
                 f"an unfinished run differs: {difference}", path=self.folder,
@@ -413,8 +412,22 @@ def _check_parts(parts: Mapping[str, str]) -> None:
         raise UsageError("two outputs have the same name")
 
 
-def _difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
-    """Return the first thing in which two headers differ, in the user's words."""
+def run_header(
+    config: Mapping[str, Any], inputs: Sequence[str], parts: Mapping[str, str]
+) -> dict[str, Any]:
+    """Return what makes a run the same run: configuration, inputs and outputs, as JSON values.
+
+    Raises:
+        UsageError: An input is a pipe.
+    """
+    header = {"format": FORMAT, "digest": config_digest(config), "config": dict(config),
+              "inputs": stamp_inputs(inputs), "parts": dict(parts)}  # fmt: skip
+    plain: dict[str, Any] = orjson.loads(orjson.dumps(header))
+    return plain
+
+
+def run_difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> str | None:
+    """Return the first thing in which two headers differ, in the user's words; None if equal."""
     if old.get("format") != new["format"]:
         return f"its journal has format {old.get('format')}"
     if old["digest"] != new["digest"]:
