@@ -148,7 +148,7 @@ def test_rejects_and_marks_tell_the_same(corpus: list[Record], tmp_path: Path) -
     sizes: dict[str, int] = {}
     for record in marked:
         sizes[record["dedup_cluster_id"]] = sizes.get(record["dedup_cluster_id"], 0) + 1
-    assert all(record["dedup_cluster_size"] == sizes[record["dedup_cluster_id"]] for record in marked)
+    assert all(r["dedup_cluster_size"] == sizes[r["dedup_cluster_id"]] for r in marked)
     listed = read(tmp_path / "clusters.jsonl")
     assert {r["id"] for r in listed} == {r["id"] for r in marked if r["dedup_cluster_size"] > 1}
 
