@@ -20,6 +20,7 @@ _norcli() {
     case "$command ${COMP_WORDS[2]:-}" in
         'crawl-filter sample') ((COMP_CWORD > 2)) && command='crawl-filter sample' ;;
         'dedup explain') ((COMP_CWORD > 2)) && command='dedup explain' ;;
+        'stats merge') ((COMP_CWORD > 2)) && command='stats merge' ;;
         'models show') ((COMP_CWORD > 2)) && command='models show' ;;
         'models advise') ((COMP_CWORD > 2)) && command='models advise' ;;
         'rlhf sample') ((COMP_CWORD > 2)) && command='rlhf sample' ;;
@@ -136,14 +137,33 @@ _norcli() {
         'stats:--limit') COMPREPLY=(); return ;;
         'stats:--shard') COMPREPLY=(); return ;;
         'stats:--output'|'stats:-o') COMPREPLY=($(compgen -f -- "$word")); return ;;
-        'stats:--format') COMPREPLY=($(compgen -W 'text markdown json' -- "$word")); return ;;
-        'stats:--tokenizer') COMPREPLY=($(compgen -d -- "$word")); return ;;
+        'stats:--format') COMPREPLY=($(compgen -W 'auto text markdown json html' -- "$word")); return ;;
+        'stats:--plots') COMPREPLY=($(compgen -d -- "$word")); return ;;
+        'stats:--plot-format') COMPREPLY=($(compgen -W 'svg png pdf' -- "$word")); return ;;
+        'stats:--title') COMPREPLY=(); return ;;
+        'stats:--runs') _norcli_files '@(*.json)'; return ;;
+        'stats:--rejects') _norcli_files '@(*.jsonl|*.gz|*.zst)'; return ;;
+        'stats:--tokenizer') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'stats:--corpus') COMPREPLY=(); return ;;
         'stats:--config'|'stats:-c') _norcli_files '@(*.toml)'; return ;;
         'stats:--stats') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'stats:--seed') COMPREPLY=(); return ;;
         'stats:--jobs'|'stats:-j') COMPREPLY=(); return ;;
         'stats:--color') COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
         'stats:--log-format') COMPREPLY=($(compgen -W 'text json' -- "$word")); return ;;
+        'stats merge:--output'|'stats merge:-o') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'stats merge:--format') COMPREPLY=($(compgen -W 'auto text markdown json html' -- "$word")); return ;;
+        'stats merge:--plots') COMPREPLY=($(compgen -d -- "$word")); return ;;
+        'stats merge:--plot-format') COMPREPLY=($(compgen -W 'svg png pdf' -- "$word")); return ;;
+        'stats merge:--title') COMPREPLY=(); return ;;
+        'stats merge:--runs') _norcli_files '@(*.json)'; return ;;
+        'stats merge:--rejects') _norcli_files '@(*.jsonl|*.gz|*.zst)'; return ;;
+        'stats merge:--config'|'stats merge:-c') _norcli_files '@(*.toml)'; return ;;
+        'stats merge:--stats') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'stats merge:--seed') COMPREPLY=(); return ;;
+        'stats merge:--jobs'|'stats merge:-j') COMPREPLY=(); return ;;
+        'stats merge:--color') COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
+        'stats merge:--log-format') COMPREPLY=($(compgen -W 'text json' -- "$word")); return ;;
         'tokenize-train:--files-from') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'tokenize-train:--input-format') COMPREPLY=($(compgen -W 'auto jsonl parquet text' -- "$word")); return ;;
         'tokenize-train:--text-key') COMPREPLY=(); return ;;
@@ -435,6 +455,10 @@ _norcli() {
         'quantize:--output'|'quantize:-o') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'quantize:--type') COMPREPLY=($(compgen -W 'F32 BF16 F16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 Q3_K_L Q3_K_M Q3_K_S' -- "$word")); return ;;
         'quantize:--name') COMPREPLY=(); return ;;
+        'quantize:--imatrix') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'quantize:--save-imatrix') _norcli_files '@(*.gguf)'; return ;;
+        'quantize:--imatrix-chunk') COMPREPLY=(); return ;;
+        'quantize:--imatrix-tokens') COMPREPLY=(); return ;;
         'quantize:--config'|'quantize:-c') _norcli_files '@(*.toml)'; return ;;
         'quantize:--stats') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'quantize:--seed') COMPREPLY=(); return ;;
@@ -562,7 +586,7 @@ _norcli() {
     case "$command" in
         'crawl-filter')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --on-damaged-file --output -o --overwrite --output-format --rejects --languages --min-lang-score --mixed --rules --disable --annotate --pii --sentences --source --source-group --license --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --on-damaged-file --output -o --overwrite --output-format --rejects --resume --languages --min-lang-score --mixed --rules --disable --annotate --from-annotations --pii --sentences --source --source-group --license --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -f -- "$word"))
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'sample' -- "$word"))
@@ -588,9 +612,16 @@ _norcli() {
             fi ;;
         'stats')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --format --tokenizer --sentences --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --format --plots --plot-format --title --runs --rejects --beside-report --tokenizer --sentences --corpus --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -f -- "$word"))
+                ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'merge' -- "$word"))
+            fi ;;
+        'stats merge')
+            if [[ $word == -* ]]; then
+                COMPREPLY=($(compgen -W '--output -o --overwrite --format --plots --plot-format --title --runs --rejects --beside-report --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+            else
+                _norcli_files '@(*.json)'
             fi ;;
         'tokenize-train')
             if [[ $word == -* ]]; then
@@ -668,7 +699,7 @@ _norcli() {
             fi ;;
         'quantize')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--output -o --overwrite --type --name --check --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--output -o --overwrite --type --name --check --imatrix --save-imatrix --imatrix-chunk --imatrix-tokens --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -d -- "$word"))
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'inspect' -- "$word"))

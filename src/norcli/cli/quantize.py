@@ -13,11 +13,12 @@ from norcli.streams import write_text
 def run(options: QuantizeOptions, console: Console) -> Outcome:
     """Convert, or print the plan."""
     if options.dry_run:
+        from norcli.quantize.convert import with_importance
         from norcli.quantize.plan import lay_out, open_source
         from norcli.quantize.report import conversion_plan, plan_for_people
         from norcli.streams import check_output
 
-        source = open_source(options, console)
+        source = with_importance(open_source(options, console), options, console)
         layouts = lay_out(options, source)
         for layout in layouts:
             check_output(layout.path, options.overwrite)

@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -21,9 +21,15 @@ import numpy as np
 import numpy.typing as npt
 
 from norcli.console import Console
-from norcli.errors import DataError
+from norcli.errors import DataError, UsageError
 from norcli.formats.gguf import GgmlType, padding_after
 from norcli.formats.tensors import Checkpoint, to_float32
+from norcli.quantize.importance import (
+    ImportanceMatrix,
+    is_importance_matrix,
+    read_importance,
+    write_importance,
+)
 from norcli.quantize.kernels.encode import Bytes, Floats, encode
 from norcli.quantize.options import QuantizeOptions
 from norcli.quantize.plan import Layout, Source, lay_out, open_source
@@ -41,7 +47,10 @@ Stored = npt.NDArray[Any]
 
 @dataclass(frozen=True)
 class Tile:
-    """Some rows of one matrix of one tensor; `last` in its tensor or not."""
+    """Some rows of one matrix of one tensor; `last` in its tensor or not.
+
+    `importance` weighs the columns, float32 [columns]; None weighs them alike.
+    """
 
     tensor: PlannedTensor
     index: int
@@ -49,6 +58,7 @@ class Tile:
     weights: int
     load: Callable[[], Floats]
     last: bool
+    importance: Floats | None = None
 
 
 def quantize(options: QuantizeOptions, console: Console) -> ConversionReport:
@@ -60,7 +70,7 @@ def quantize(options: QuantizeOptions, console: Console) -> ConversionReport:
         CannotCreateError: An output exists, or its folder does not.
     """
     started = time.perf_counter()
-    source = open_source(options, console)
+    source = with_importance(open_source(options, console), options, console)
     layouts = lay_out(options, source)
     for layout in layouts:
         if layout.path == "-":
@@ -85,6 +95,40 @@ def quantize(options: QuantizeOptions, console: Console) -> ConversionReport:
         files=files,
         seconds=time.perf_counter() - started,
     )
+
+
+def with_importance(source: Source, options: QuantizeOptions, console: Console) -> Source:
+    """Read or compute the importance matrix that the options ask for, and keep it if they say so.
+
+    A dry run computes nothing: the types of the tensors do not depend on the values.
+
+    Raises:
+        DataError: It belongs to another model, or the text is too short.
+        UsageError: --save-imatrix without --imatrix.
+    """
+    if options.imatrix is None:
+        if options.save_imatrix is not None:
+            raise UsageError("--save-imatrix needs --imatrix")
+        return source
+    if options.save_imatrix is not None:
+        check_output(options.save_imatrix, options.overwrite)
+    if is_importance_matrix(options.imatrix):
+        matrix = read_importance(options.imatrix)
+    elif options.dry_run:
+        return replace(source, importance=ImportanceMatrix({}, [options.imatrix]))
+    else:
+        from norcli.quantize.activations import compute_importance
+
+        matrix = compute_importance(
+            source, options.imatrix, chunk_tokens=options.imatrix_chunk,
+            most_tokens=options.imatrix_tokens, jobs=options.jobs or 1, console=console,
+        )  # fmt: skip
+    if options.save_imatrix is not None:
+        write_importance(matrix, options.save_imatrix, options.overwrite)
+    known = [t for t in source.tensors if matrix.weights_of(t.name, t.shape) is not None]
+    if not known:
+        raise DataError("holds nothing for the tensors of this model", path=matrix.path)
+    return replace(source, importance=matrix)
 
 
 def _write(
@@ -146,7 +190,7 @@ def _encode_tile(tile: Tile, layouts: list[Layout], checkpoint: Checkpoint) -> l
         kind = layout.choices[tile.index].kind
         if kind not in encoded:
             try:
-                encoded[kind] = encode(values, kind)
+                encoded[kind] = encode(values, kind, tile.importance)
             except DataError as error:
                 raise DataError(
                     f'tensor "{tile.source}" holds {error.message}', path=path,
@@ -161,14 +205,18 @@ def _all_tiles(source: Source) -> Iterator[Tile]:
             flat = tensor.values.reshape(-1)
             yield Tile(tensor, index, None, flat.size, partial(_computed, flat), True)
             continue
-        yield from _tensor_tiles(source.checkpoint, tensor, index)
+        importance = source.importance
+        weights = None if importance is None else importance.weights_of(tensor.name, tensor.shape)
+        yield from _tensor_tiles(source.checkpoint, tensor, index, weights)
 
 
 def _computed(values: Floats) -> Floats:
     return values
 
 
-def _tensor_tiles(checkpoint: Checkpoint, tensor: PlannedTensor, index: int) -> Iterator[Tile]:
+def _tensor_tiles(
+    checkpoint: Checkpoint, tensor: PlannedTensor, index: int, weights: Floats | None
+) -> Iterator[Tile]:
     matrices = list(_matrices(checkpoint, tensor))
     for number, (name, matrix) in enumerate(matrices):
         rows, columns = matrix.shape
@@ -179,7 +227,8 @@ def _tensor_tiles(checkpoint: Checkpoint, tensor: PlannedTensor, index: int) -> 
             chosen: Any = slice(first, end) if order is None else order[first:end]
             last = end == rows and number == len(matrices) - 1
             load = partial(_load, matrix, chosen)
-            yield Tile(tensor, index, name, (end - first) * columns, load, last)
+            importance = None if weights is None else weights[number]
+            yield Tile(tensor, index, name, (end - first) * columns, load, last, importance)
 
 
 def _load(matrix: Stored, chosen: Any) -> Floats:

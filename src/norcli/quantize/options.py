@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 from norcli.options import INPUT, GeneralOptions, OutputOptions, option
 
+IMPORTANCE = "Importance matrix"
+
 # In the order of size; the names are GGUF's.
 TYPE_NAMES = ("F32", "BF16", "F16", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_1", "Q5_0", "Q4_K_M",
               "Q4_K_S", "Q4_1", "Q4_0", "Q3_K_L", "Q3_K_M", "Q3_K_S")  # fmt: skip
@@ -27,6 +29,20 @@ class QuantizeOptions(OutputOptions, GeneralOptions):
         None, help="Name of the model in the file", group="Quantization",
         default_text="name of the directory",
     )  # fmt: skip
+    imatrix: str | None = option(
+        None, help="Weigh errors by this importance matrix, or by one computed from this text",
+        group=IMPORTANCE, metavar="FILE", complete="file",
+    )  # fmt: skip
+    save_imatrix: str | None = option(
+        None, help="Write the importance matrix as GGUF, for llama-quantize or a later run",
+        group=IMPORTANCE, metavar="FILE", complete="file:.gguf",
+    )  # fmt: skip
+    imatrix_chunk: int = option(
+        512, help="Tokens that the model reads at once", group=IMPORTANCE, minimum=8
+    )
+    imatrix_tokens: int = option(
+        131072, help="Tokens of the text to read at most", group=IMPORTANCE, minimum=8
+    )
     check: bool = option(
         False, help="Load each file in llama.cpp and compare its tokens with the tokenizer's",
         group="Quantization",

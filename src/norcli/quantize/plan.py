@@ -12,6 +12,7 @@ from norcli.console import Console
 from norcli.errors import UsageError
 from norcli.formats.gguf import TensorInfo, encode_header, place_tensors
 from norcli.formats.tensors import Checkpoint
+from norcli.quantize.importance import ImportanceMatrix
 from norcli.quantize.metadata import model_metadata
 from norcli.quantize.model_config import ModelConfig, read_model_config
 from norcli.quantize.options import QuantizeOptions
@@ -36,6 +37,7 @@ class Source:
     checkpoint: Checkpoint
     tensors: list[PlannedTensor]
     vocabulary: Vocabulary
+    importance: ImportanceMatrix | None = None
 
     @property
     def parameters(self) -> int:
@@ -107,6 +109,7 @@ def _lay_out_one(options: QuantizeOptions, source: Source, quantization: Quantiz
         experts=config.num_local_experts,
         has_output=any(t.name == "output.weight" for t in source.tensors),
         is_70b=config.num_hidden_layers == 80 and grouped and config.architecture == "llama",
+        has_importance=source.importance is not None,
     )
     choices = [choose_type(t.name, t.shape, quantization, shape) for t in source.tensors]
     infos = place_tensors(
@@ -118,5 +121,7 @@ def _lay_out_one(options: QuantizeOptions, source: Source, quantization: Quantiz
         vocab_size=len(source.vocabulary.words.tokens),
     )  # fmt: skip
     source.vocabulary.write(metadata)
+    if source.importance is not None:
+        source.importance.describe(metadata)
     path = options.output.replace("{type}", quantization.name)
     return Layout(path, quantization, choices, infos, encode_header(metadata, infos))

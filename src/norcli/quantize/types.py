@@ -2,7 +2,7 @@
 
 The rules are those of llama.cpp b9190 (src/llama-quant.cpp), so that a file has the size and
 quality that the name promises everywhere; a test compares every tensor with llama.cpp's own
-choice. Without an importance matrix; the IQ mixtures and Q2_K are not offered.
+choice. The IQ mixtures and Q2_K are not offered.
 """
 
 from __future__ import annotations
@@ -53,18 +53,22 @@ _FALLBACKS = {
     GgmlType.Q6_K: GgmlType.Q8_0,
 }
 
+# What the first layers' ffn_down gets where an importance matrix could mislead the plain type.
+_GUARDED = {"Q4_0": GgmlType.Q4_1, "Q5_0": GgmlType.Q5_1}
+
 # Small tensors whose precision matters more than their bytes.
 _KEPT_FLOAT32 = ("_norm.weight", "ffn_gate_inp.weight", "position_embd.weight")
 
 
 @dataclass(frozen=True, slots=True)
 class ModelShape:
-    """What the rules ask about a model."""
+    """What the rules ask about a model, and whether an importance matrix is at hand."""
 
     layers: int
     experts: int
     has_output: bool
     is_70b: bool = False
+    has_importance: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +155,8 @@ def _down_type(quantization: Quantization, layer: int, model: ModelShape) -> Ggm
         return GgmlType.Q5_K
     if name in ("Q4_K_M", "Q5_K_M") and _uses_more_bits(layer, model.layers):
         return GgmlType.Q6_K
+    if model.has_importance and layer < model.layers // 8 and name in _GUARDED:
+        return _GUARDED[name]
     return quantization.base
 
 
