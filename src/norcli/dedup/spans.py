@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from norcli.dedup.cuts import Cuts
 from norcli.dedup.hash_set import HashSet
 from norcli.dedup.substrings import (
     cut_spans,
@@ -186,16 +187,11 @@ class SpanFinder:
                 rows[:, 0].copy(), places, order, texts, self.span, self._repeats
             )
 
-    def cut(self, texts: list[bytes]) -> list[tuple[npt.NDArray[np.int64], int] | None]:
-        """Take the same texts in the third step.
-
-        Returns:
-            For each text its cuts, int64 [cuts, 2] from its first byte, and how many words they
-            hold; None where nothing is repeated.
-        """
+    def cut(self, texts: list[bytes]) -> list[Cuts | None]:
+        """Take the same texts in the third step; return the cuts of each, None for none."""
         bases = self._bases[self._cut : self._cut + len(texts)]
         self._cut += len(texts)
-        found: list[tuple[npt.NDArray[np.int64], int] | None] = [None] * len(texts)
+        found: list[Cuts | None] = [None] * len(texts)
         for text, base in enumerate(bases):
             if base < 0:
                 continue
@@ -207,7 +203,7 @@ class SpanFinder:
                 repeated, len(places), self.span, words.begins, offsets[-1], cuts
             )
             if count:
-                found[text] = cuts[:count], gone
+                found[text] = Cuts(cuts[:count], count, len(places) - gone)
         return found
 
     def _find_anchors(
