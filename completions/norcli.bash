@@ -52,6 +52,7 @@ _norcli() {
         'crawl-filter:--source') COMPREPLY=(); return ;;
         'crawl-filter:--source-group') COMPREPLY=(); return ;;
         'crawl-filter:--license') COMPREPLY=(); return ;;
+        'crawl-filter:--copyrighted') COMPREPLY=($(compgen -W 'yes no' -- "$word")); return ;;
         'crawl-filter:--config'|'crawl-filter:-c') _norcli_files '@(*.toml)'; return ;;
         'crawl-filter:--stats') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'crawl-filter:--seed') COMPREPLY=(); return ;;
@@ -586,7 +587,7 @@ _norcli() {
     case "$command" in
         'crawl-filter')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --on-damaged-file --output -o --overwrite --output-format --rejects --resume --languages --min-lang-score --mixed --rules --disable --annotate --from-annotations --pii --sentences --source --source-group --license --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --on-damaged-file --output -o --overwrite --output-format --rejects --resume --languages --min-lang-score --mixed --rules --disable --annotate --from-annotations --pii --sentences --source --source-group --license --copyrighted --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -f -- "$word"))
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'sample' -- "$word"))

@@ -53,6 +53,7 @@ complete -c norcli -n '__fish_seen_subcommand_from crawl-filter' -l sentences -d
 complete -c norcli -n '__fish_seen_subcommand_from crawl-filter' -l source -r -F -d 'Set the field source of every record that has none'
 complete -c norcli -n '__fish_seen_subcommand_from crawl-filter' -l source-group -r -F -d 'Set the field source_group (the report\'s Table 2) where there is none'
 complete -c norcli -n '__fish_seen_subcommand_from crawl-filter' -l license -r -F -d 'Set the field license of every record that has none'
+complete -c norcli -n '__fish_seen_subcommand_from crawl-filter' -l copyrighted -x -a 'yes no' -d 'Set the field copyrighted of every record that has none'
 complete -c norcli -n '__fish_seen_subcommand_from crawl-filter' -l config -s c -r -F -d 'Read options from this TOML file, section named after the command'
 complete -c norcli -n '__fish_seen_subcommand_from crawl-filter' -l print-config -d 'Print the effective options as TOML and exit'
 complete -c norcli -n '__fish_seen_subcommand_from crawl-filter' -l dry-run -s n -d 'Check the inputs and print the plan; write nothing'

@@ -30,7 +30,7 @@ def run(options: CrawlFilterOptions, console: Console) -> Outcome:
         write_plan(outline, as_json=options.json)
         return Outcome(outline)
     funnel = filter_crawl(options, console)
-    if not funnel.read.documents:
+    if not funnel.documents:
         console.warn("the input holds no documents")
     elif funnel.dropped:
         for line in funnel.table():

@@ -13,6 +13,10 @@ from norcli.options import (
     option,
 )
 
+LAYOUTS = (
+    "auto", "records", "mc4", "oscar", "culturax", "hplt", "hplt2", "ncc", "mimir", "news",
+    "transcripts", "tweets", "reddit",
+)  # fmt: skip
 PROVENANCE = "Provenance"
 LANGUAGE = "Language"
 RULES = "Rules"
@@ -60,8 +64,17 @@ class CrawlFilterOptions(RecordInputOptions, RecordOutputOptions, GeneralOptions
         default_factory=list, help="Switch a rule off; repeatable", group=RULES, metavar="RULE"
     )
     annotate: bool = option(
-        False, help="Write the measures (quality_...) and drop nothing", group=RULES
-    )
+        False, help="Write the measures (quality_...) and the decision, and drop nothing",
+        group=RULES,
+    )  # fmt: skip
+    from_annotations: bool = option(
+        False, help="Decide from the measures that --annotate wrote, without measuring again",
+        group=RULES,
+    )  # fmt: skip
+    resume: bool = option(
+        False, help="Keep a journal beside the output, and go on where a killed run stopped",
+        group="Output",
+    )  # fmt: skip
     pii: str = option(
         "mask", help="Personal data: count it, mask it, drop its documents, or leave it",
         group=CLEANING, choices=("tag", "mask", "drop", "off"),
@@ -79,6 +92,10 @@ class CrawlFilterOptions(RecordInputOptions, RecordOutputOptions, GeneralOptions
     license: str | None = option(
         None, help="Set the field license of every record that has none", group=PROVENANCE
     )
+    copyrighted: str | None = option(
+        None, help="Set the field copyrighted of every record that has none",
+        group=PROVENANCE, choices=("yes", "no"),
+    )  # fmt: skip
 
 
 @dataclass(kw_only=True)

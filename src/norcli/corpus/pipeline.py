@@ -12,15 +12,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
+from norcli.corpus.annotations import annotate, take_annotation
 from norcli.corpus.boilerplate import BoilerplateLines
 from norcli.corpus.extraction import extract_page
-from norcli.corpus.language.codes import normalize_code
+from norcli.corpus.language.codes import NORWEGIAN, UNDETERMINED, normalize_code
+from norcli.corpus.language.identifier import pack
 from norcli.corpus.languages import FOREIGN_SHARE, DocumentLanguage, LanguageJudge
 from norcli.corpus.normalization import normalize_batch
 from norcli.corpus.options import CrawlFilterOptions
 from norcli.corpus.privacy import count_kinds, find_personal_data, mask
-from norcli.corpus.quality import QualityMeter, Rules, Violation
-from norcli.corpus.quality_kernel import MEASURES
+from norcli.corpus.quality import PROTECTED, QualityMeter, Rows, Rules, Violation
 from norcli.corpus.sentences import split_sentences
 from norcli.corpus.sources.raw import RawDocument
 from norcli.errors import UsageError
@@ -28,6 +31,7 @@ from norcli.formats.documents import text_id
 
 # Rules switched by --disable that have no threshold in rules.toml.
 BOILERPLATE = "boilerplate"
+_OWN_FIELDS = frozenset(("id", "text", "lang", "lang_score", "lang_segments"))
 
 
 @dataclass(slots=True)
@@ -35,22 +39,28 @@ class Decision:
     """What became of one document.
 
     Attributes:
-        record: The record to write, to the output or to the rejects.
+        record: The record to write, to the output or to the rejects; None where nobody wants it.
         violation: The rule it was dropped by, None where it is kept.
         lang: Its language, ``und`` where that was not reached.
+        source: Its source, None where it states none.
         bytes_in: UTF-8 bytes of its text as it came (after extraction).
         bytes_out: UTF-8 bytes of its text as it is now.
         removed_lines: Boilerplate lines taken out.
         personal_data: Finds by field name (``pii_email``).
+        would_drop: With --annotate: the rule it would be dropped by.
+        spared: It is kept, but Bokmål's threshold for this rule would have dropped it.
     """
 
-    record: dict[str, Any]
+    record: dict[str, Any] | None
     violation: Violation | None
     lang: str
+    source: str | None
     bytes_in: int
     bytes_out: int
-    removed_lines: int = 0
-    personal_data: dict[str, int] = field(default_factory=dict)
+    removed_lines: int
+    personal_data: dict[str, int]
+    would_drop: str | None = None
+    spared: str | None = None
 
 
 @dataclass(slots=True)
@@ -60,12 +70,18 @@ class _Work:
     raw: RawDocument
     text: str = ""
     bytes_in: int = 0
+    bytes_out: int = 0
     flags: int = 0
     removed_lines: int = 0
     language: DocumentLanguage | None = None
     violation: Violation | None = None
-    measures: dict[str, float] = field(default_factory=dict)
+    row: Rows | None = None
+    spared: str | None = None
     personal_data: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def lang(self) -> str:
+        return self.language.lang if self.language is not None else UNDETERMINED
 
 
 def kept_languages(options: CrawlFilterOptions) -> tuple[str, ...]:
@@ -97,24 +113,40 @@ class FilterPipeline:
     def __init__(self, options: CrawlFilterOptions) -> None:
         self._options = options
         languages = kept_languages(options)
-        self._judge = LanguageJudge(languages)
-        self._rules = Rules.load(options.rules, options.disable)
-        self._meter = QualityMeter.load()
-        self._boilerplate = None if BOILERPLATE in options.disable else BoilerplateLines()
-        self._disabled = frozenset(options.disable)
         self._languages_text = ",".join(languages)
+        self._kept = frozenset(languages)
+        if self._kept & {"nob", "nno"}:
+            self._kept |= {NORWEGIAN}
+        self._rules = Rules.load(options.rules, options.disable)
+        self._judge = self._meter = self._boilerplate = None
+        if not options.from_annotations:
+            self._judge = LanguageJudge(languages)
+            self._meter = QualityMeter(self._rules.stop_words, self._rules.settings)
+            self._boilerplate = None if BOILERPLATE in options.disable else BoilerplateLines()
+        self._disabled = frozenset(options.disable)
         provenance = {"source": options.source, "source_group": options.source_group,
                       "license": options.license}  # fmt: skip
         self._provenance = {key: value for key, value in provenance.items() if value is not None}
 
     def process(self, batch: Sequence[RawDocument]) -> list[Decision]:
-        """Decide over each document of a batch, in order."""
-        works = [self._open(raw) for raw in batch]
-        self._normalize(works)
-        self._identify([work for work in works if work.violation is None])
-        annotates = self._options.annotate
-        self._measure([w for w in works if w.text and (annotates or w.violation is None)])
+        """Decide over each document of a batch, in order.
+
+        Raises:
+            DataError: With --from-annotations: a record has none.
+        """
+        if self._options.from_annotations:
+            works = [self._reopen(raw) for raw in batch]
+        else:
+            works = [self._open(raw) for raw in batch]
+            self._normalize(works)
+            self._identify([work for work in works if work.violation is None])
+            self._measure([w for w in works if w.text and self._is_wanted(w)])
+        self._judge_quality([w for w in works if w.violation is None and w.row is not None])
         return [self._decide(work) for work in works]
+
+    def _is_wanted(self, work: _Work) -> bool:
+        """Whether a document is still to be worked on."""
+        return work.violation is None or self._options.annotate
 
     def _open(self, raw: RawDocument) -> _Work:
         """Get at the text; a page without one is dropped with the reason."""
@@ -142,6 +174,18 @@ class FilterPipeline:
             raw.fields["id"] = text_id(work.text)
         return work
 
+    def _reopen(self, raw: RawDocument) -> _Work:
+        """Take up an annotated record where the measures were taken."""
+        text = raw.text or ""
+        size = len(text.encode("utf-8", "replace"))
+        work = _Work(raw, text, size, size)
+        if self._options.sentences:
+            raw.fields.pop("sentences", None)
+        found = take_annotation(raw.fields, self._kept, raw.place)
+        work.language, work.row, work.personal_data = found
+        work.violation = self._check_language(found.language)
+        return work
+
     def _normalize(self, works: Sequence[_Work]) -> None:
         batch = normalize_batch([work.text for work in works])
         for work, text, flags, size in zip(works, *batch, strict=True):
@@ -152,22 +196,25 @@ class FilterPipeline:
                 work.violation = Violation("empty_text", 0, 1)
 
     def _identify(self, works: Sequence[_Work]) -> None:
+        assert self._judge is not None, "made for texts"
         languages = self._judge.judge(
             [work.text for work in works], [work.raw.page is not None for work in works]
         )
         for work, language in zip(works, languages, strict=True):
-            work.language = language
-            work.violation = self._check_language(language)
+            # Decided as it is written, so that a decision can be taken again from the record.
+            work.language = language._replace(score=round(language.score, 4))
+            work.violation = self._check_language(work.language)
             if (
                 work.violation is not None
                 and work.violation.rule == "min_main_language_share"
                 and self._options.mixed == "trim"
             ):
                 work.text, work.violation = language.kept_text or "", None
+                work.language = work.language._replace(kept_share=1.0)
 
     def _check_language(self, language: DocumentLanguage) -> Violation | None:
         lang, score, share = language.lang, language.score, language.kept_share
-        if share < FOREIGN_SHARE and lang not in self._judge.kept:
+        if share < FOREIGN_SHARE and lang not in self._kept:
             if "language" in self._disabled:
                 return None
             return Violation("language", lang, self._languages_text)
@@ -178,55 +225,76 @@ class FilterPipeline:
         if least is None:
             least = self._rules.threshold(lang, "min_lang_score")
         if least is not None and score < least:
-            return Violation("min_lang_score", round(score, 4), least)
+            return Violation("min_lang_score", score, least)
         return None
 
     def _measure(self, works: Sequence[_Work]) -> None:
         if not works:
             return
-        langs = [work.language.lang if work.language else "und" for work in works]
-        rows = self._meter.measure([work.text for work in works], langs).tolist()
-        for work, lang, row in zip(works, langs, rows, strict=True):
-            if work.violation is None:
-                work.violation = self._rules.check(lang, row, work.text)
-            if self._options.annotate:
-                work.measures = {
-                    f"quality_{name}": round(value, 6)
-                    for name, value in zip(MEASURES, row, strict=True)
-                }
+        assert self._meter is not None, "made for texts"
+        buffer, offsets = pack([work.text for work in works])
+        rows = self._meter.measure(buffer, offsets, [work.lang for work in works])
+        for work, row, size in zip(works, rows, np.diff(offsets).tolist(), strict=True):
+            work.row, work.bytes_out = row, size
+
+    def _judge_quality(self, works: Sequence[_Work]) -> None:
+        groups: dict[str, list[_Work]] = {}
+        for work in works:
+            groups.setdefault(work.lang, []).append(work)
+        for lang, group in groups.items():
+            rows = np.array([work.row for work in group])
+            texts = [work.text for work in group]
+            for work, violation in zip(group, self._rules.check(lang, rows, texts), strict=True):
+                work.violation = violation
+            if lang in PROTECTED:
+                elsewhere = self._rules.check("nob", rows, texts)
+                for work, violation in zip(group, elsewhere, strict=True):
+                    if violation is not None and work.violation is None:
+                        work.spared = violation.rule
 
     def _decide(self, work: _Work) -> Decision:
-        annotates = self._options.annotate
-        if work.text and (annotates or work.violation is None):
+        if work.text and self._is_wanted(work):
             self._protect(work)
-        record = self._record(work)
-        violation = work.violation
-        if annotates and violation is not None and work.text:
-            record["would_be_dropped_by"] = violation.rule
-            violation = None
-        elif violation is not None:
-            record["dropped_by"], record["dropped_value"], record["dropped_threshold"] = violation
+        violation, would_drop = work.violation, None
+        record: dict[str, Any] | None = None
+        if violation is None or self._options.annotate or self._options.rejects is not None:
+            record = self._record(work)
+            if self._options.annotate and work.row is not None:
+                annotate(record, work.language, work.row, self._languages_text, violation)
+                would_drop = violation.rule if violation is not None else None
+                violation = None
+            elif violation is not None:
+                record["dropped_by"], record["dropped_value"], record["dropped_threshold"] = (
+                    violation
+                )
+        source = work.raw.fields.get("source") or self._options.source
         return Decision(
-            record, violation, work.language.lang if work.language else "und", work.bytes_in,
-            len(work.text.encode("utf-8", "replace")), work.removed_lines, work.personal_data,
+            record, violation, work.lang, str(source) if source is not None else None,
+            work.bytes_in, work.bytes_out, work.removed_lines, work.personal_data, would_drop,
+            work.spared if violation is None else None,
         )  # fmt: skip
 
     def _protect(self, work: _Work) -> None:
         """Find personal data, and mask it or drop the document as --pii says."""
-        if self._options.pii == "off":
+        how = self._options.pii
+        if how == "off":
             return
-        found = find_personal_data(work.text, work.flags)
-        work.personal_data = count_kinds(found)
-        if found and self._options.pii == "mask":
-            work.text = mask(work.text, found)
-        elif found and self._options.pii == "drop" and work.violation is None:
-            work.violation = Violation("personal_data", len(found), 0)
+        if not self._options.from_annotations:
+            found = find_personal_data(work.text, work.flags)
+            if not found:
+                return
+            work.personal_data = count_kinds(found)
+            if how == "mask":
+                work.text = mask(work.text, found)
+                work.bytes_out = len(work.text.encode("utf-8", "replace"))
+        count = sum(work.personal_data.values())
+        if how == "drop" and count and work.violation is None:
+            work.violation = Violation("personal_data", count, 0)
 
     def _record(self, work: _Work) -> dict[str, Any]:
         fields = work.raw.fields
         record: dict[str, Any] = {"id": fields.get("id"), "text": work.text}
-        own = ("id", "text", "lang", "lang_score", "lang_segments")
-        record.update((key, value) for key, value in fields.items() if key not in own)
+        record.update((key, value) for key, value in fields.items() if key not in _OWN_FIELDS)
         if fields.get("lang") is not None:
             record.setdefault("source_lang", fields["lang"])
         for key, value in self._provenance.items():
@@ -234,11 +302,10 @@ class FilterPipeline:
                 record[key] = value
         if work.language is not None:
             record["lang"] = work.language.lang
-            record["lang_score"] = round(work.language.score, 4)
+            record["lang_score"] = work.language.score
             if "," in work.language.stretches:
                 record["lang_segments"] = work.language.stretches
         record.update(work.personal_data)
-        record.update(work.measures)
         if self._options.sentences:
             record["sentences"] = split_sentences(work.text)
         return record

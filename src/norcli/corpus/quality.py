@@ -8,31 +8,38 @@ Sámi shares were raised on purpose); nothing tuned for Bokmål decides over the
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from norcli.corpus.language.codes import LANGUAGES, NORWEGIAN
-from norcli.corpus.language.identifier import pack
-from norcli.corpus.quality_kernel import MEASURES, STOP_SLOTS, measure_texts, read_words
+from norcli.corpus.language.codes import LANGUAGES, NORWEGIAN, UNDETERMINED
+from norcli.corpus.quality_kernel import (
+    BULLET,
+    MARKS,
+    MEASURES,
+    STOP_SLOTS,
+    TERMINAL,
+    measure_texts,
+    read_words,
+)
+from norcli.corpus.rule_files import RuleFile, Settings, read_rule_file, shipped_rules
 from norcli.errors import ConfigError
 
-RULES_FILE = Path(__file__).with_name("rules.toml")
-STOP_WORDS_FILE = Path(__file__).with_name("stop_words.toml")
-
-LANGUAGE_RULES = ("min_lang_score", "min_main_language_share")
-TEXT_RULES = ("placeholder_text",)
-MEASURE_RULES = tuple(f"{bound}_{name}" for name in MEASURES for bound in ("min", "max"))
+PROTECTED = ("nno", "sme", "smj", "sma")
+"""Languages in which documents are told that Bokmål's thresholds would have dropped."""
 # A share of lines says nothing of a text in two or three: one headline would decide.
 LINE_SHARES = tuple(
     MEASURES.index(f"{name}_line_ratio") for name in ("bullet", "ellipsis", "terminal", "short")
 )
-LEAST_LINES = 4
+PLACEHOLDER = "placeholder_text"
 OTHER_RULES = ("language", "empty_text", "personal_data", "boilerplate")
+DECIMALS = 6
+
+_LINES = MEASURES.index("lines")
+
+Rows = npt.NDArray[np.float64]
 
 
 class Violation(NamedTuple):
@@ -43,21 +50,35 @@ class Violation(NamedTuple):
     threshold: float | str
 
 
+class _Checks(NamedTuple):
+    """The rules of one language as arrays; one is broken where signs * (value - limit) > 0."""
+
+    names: list[str]
+    columns: npt.NDArray[np.int64]
+    signs: npt.NDArray[np.float64]
+    limits: npt.NDArray[np.float64]
+    shown: list[float]  # the limits as they stand in the file
+    of_lines: npt.NDArray[np.bool_]
+
+
 class Rules:
     """Thresholds for every language, read from TOML.
 
     Attributes:
         thresholds: Language code → rule → threshold; every language has every rule in force.
+        settings: What counts as a short line and the like.
+        stop_words: Language code → words.
     """
 
-    def __init__(self, tables: Mapping[str, Mapping[str, float]]) -> None:
-        base = tables.get("default", {})
-        codes = (*LANGUAGES, NORWEGIAN, "und")
-        self.thresholds = {code: {**base, **tables.get(code, {})} for code in codes}
+    def __init__(self, file: RuleFile) -> None:
+        base = file.tables.get("default", {})
+        codes = (*LANGUAGES, NORWEGIAN, UNDETERMINED)
+        self.thresholds = {code: {**base, **file.tables.get(code, {})} for code in codes}
         for rules in self.thresholds.values():
             for name in [name for name, value in rules.items() if value is False]:
                 del rules[name]
-        # (column, sign, rule, threshold): a rule is broken where sign * (value - threshold) > 0.
+        self.settings = Settings(**file.settings)
+        self.stop_words = file.stop_words
         self._checks = {code: _compile(rules) for code, rules in self.thresholds.items()}
 
     @classmethod
@@ -67,84 +88,78 @@ class Rules:
         Raises:
             ConfigError: A rule, language or value is unknown or wrong; names what there is.
         """
-        tables = _read_tables(str(RULES_FILE))
+        file = shipped_rules()
         if path is not None:
-            for code, rules in _read_tables(path).items():
-                tables.setdefault(code, {}).update(rules)
+            file.update(read_rule_file(path))
+        tables = file.tables.values()
         for name in disabled:
-            if not any(name in rules for rules in tables.values()) and name not in OTHER_RULES:
-                known = ", ".join(
-                    dict.fromkeys(rule for rules in tables.values() for rule in rules)
-                )
+            if not any(name in rules for rules in tables) and name not in OTHER_RULES:
+                known = ", ".join(dict.fromkeys(rule for rules in tables for rule in rules))
                 raise ConfigError(f'--disable: no rule "{name}"', hint=f"rules: {known}")
-            for rules in tables.values():
+            for rules in tables:
                 rules.pop(name, None)
-        return cls(tables)
+        return cls(file)
 
     def threshold(self, lang: str, rule: str) -> float | None:
         """Return the threshold of a rule for a language, None where it is off."""
-        return self.thresholds.get(lang, self.thresholds["und"]).get(rule)
+        return self.thresholds.get(lang, self.thresholds[UNDETERMINED]).get(rule)
 
-    def check(self, lang: str, row: Sequence[float], text: str) -> Violation | None:
-        """Return the first rule that a measured text breaks.
+    def check(self, lang: str, rows: Rows, texts: Sequence[str]) -> list[Violation | None]:
+        """Return, for each of some texts in one language, the first rule that it breaks.
 
         Args:
-            lang: Its language.
-            row: Its measures, in the order of `MEASURES`.
-            text: The text itself, for rules that look for words.
+            lang: Their language.
+            rows: Their measures as `QualityMeter.measure` gives them, (T, measures).
+            texts: The texts themselves, for rules that look for words.
         """
-        code = lang if lang in self._checks else "und"
-        few_lines = row[MEASURES.index("lines")] < LEAST_LINES
-        for column, sign, rule, limit in self._checks[code]:
-            if sign * (row[column] - limit) > 0 and not (few_lines and column in LINE_SHARES):
-                return Violation(rule, round(row[column], 6), limit)
-        if "placeholder_text" in self.thresholds[code] and "orem ipsum dolor" in text:
-            return Violation("placeholder_text", "lorem ipsum", "none")
-        return None
+        code = lang if lang in self._checks else UNDETERMINED
+        checks = self._checks[code]
+        values = rows[:, checks.columns]
+        broken = checks.signs * (values - checks.limits) > 0
+        broken &= ~((rows[:, _LINES] < self.settings.least_lines)[:, None] & checks.of_lines)
+        found: list[Violation | None] = [None] * len(texts)
+        for i in np.flatnonzero(broken.any(axis=1)).tolist():
+            k = int(broken[i].argmax())
+            found[i] = Violation(checks.names[k], float(values[i, k]), checks.shown[k])
+        if PLACEHOLDER in self.thresholds[code]:
+            for i, text in enumerate(texts):
+                if found[i] is None and "orem ipsum dolor" in text:
+                    found[i] = Violation(PLACEHOLDER, "lorem ipsum", "none")
+        return found
 
 
-def _compile(rules: Mapping[str, float]) -> list[tuple[int, float, str, float]]:
-    checks = []
-    for rule, limit in rules.items():
-        bound, _, measure = rule.partition("_")
-        if measure in MEASURES:
-            checks.append((MEASURES.index(measure), 1.0 if bound == "max" else -1.0, rule, limit))
-    return checks
-
-
-def _read_tables(path: str) -> dict[str, dict[str, float]]:
-    try:
-        with open(path, "rb") as stream:
-            tables: dict[str, Any] = tomllib.load(stream)
-    except FileNotFoundError:
-        raise ConfigError("no such file", path=path) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
-        raise ConfigError(f"cannot be read as TOML: {error}", path=path) from error
-    known = (*LANGUAGE_RULES, *MEASURE_RULES, *TEXT_RULES)
-    for code, rules in tables.items():
-        if not isinstance(rules, dict):
-            raise ConfigError(
-                f'"{code}" must be a table', path=path, hint="put rules under [default]"
-            )
-        if code != "default" and code not in (*LANGUAGES, NORWEGIAN, "und"):
-            raise ConfigError(
-                f'no language "{code}"', path=path, hint=f"default, {', '.join(LANGUAGES)}"
-            )
-        for rule, value in rules.items():
-            if rule not in known:
-                raise ConfigError(
-                    f'no rule "{rule}"', path=path, hint=f"measures: {', '.join(MEASURES)}"
-                )
-            if not isinstance(value, int | float):
-                raise ConfigError(f'rule "{rule}" takes a number or false', path=path)
-    return tables
+def _compile(rules: Mapping[str, float]) -> _Checks:
+    parts = [(rule, *rule.partition("_")[::2]) for rule in rules]
+    chosen = [(rule, bound, MEASURES.index(name)) for rule, bound, name in parts
+              if name in MEASURES]  # fmt: skip
+    columns = np.array([column for _, _, column in chosen], np.int64)
+    return _Checks(
+        [rule for rule, _, _ in chosen],
+        columns,
+        np.array([1.0 if bound == "max" else -1.0 for _, bound, _ in chosen]),
+        np.array([rules[rule] for rule, _, _ in chosen], np.float64),
+        [rules[rule] for rule, _, _ in chosen],
+        np.isin(columns, LINE_SHARES),
+    )
 
 
 class QualityMeter:
     """Measures batches of texts; holds the stop words of each language."""
 
-    def __init__(self, stop_words: Mapping[str, Sequence[str]]) -> None:
-        """Lay the words out as hash tables, one row a language; the last row is empty."""
+    def __init__(self, stop_words: Mapping[str, Sequence[str]], settings: Settings) -> None:
+        """Lay the words out as hash tables, one row a language; the last row is empty.
+
+        Raises:
+            ConfigError: There are more than 64 stop words of a language.
+        """
+        self._short_line = settings.short_line
+        self._marks = np.zeros(MARKS, np.uint8)
+        for bit, characters in (
+            (TERMINAL, settings.terminal_characters),
+            (BULLET, settings.bullet_characters),
+        ):
+            for character in characters:
+                self._marks[ord(character)] |= bit
         self._rows = {code: i for i, code in enumerate(stop_words)}
         self._keys = np.zeros((len(stop_words) + 1, STOP_SLOTS), np.uint64)
         self._numbers = np.zeros((len(stop_words) + 1, STOP_SLOTS), np.uint8)
@@ -156,42 +171,48 @@ class QualityMeter:
                 self._keys[row, slot] = value
                 self._numbers[row, slot] = number
 
-    @classmethod
-    def load(cls) -> QualityMeter:
-        """Read the shipped stop words."""
-        with STOP_WORDS_FILE.open("rb") as stream:
-            return cls({code: words.split() for code, words in tomllib.load(stream).items()})
-
-    def measure(self, texts: Sequence[str], languages: Sequence[str]) -> npt.NDArray[np.float64]:
-        """Return the measures of each text, float64 (T, measures).
+    def measure(
+        self,
+        buffer: npt.NDArray[np.uint8],
+        offsets: npt.NDArray[np.int64],
+        languages: Sequence[str],
+    ) -> Rows:
+        """Return the measures of each text, rounded as they are compared and shown.
 
         Args:
-            texts: Normalized texts.
+            buffer: Normalized texts end to end as UTF-8.
+            offsets: Start of each text and the end of the last, (T + 1,).
             languages: The language of each, for its stop words.
+
+        Returns:
+            (T, measures).
         """
-        buffer, offsets = pack(texts)
-        rows = np.empty((len(texts), len(MEASURES)))
+        rows = np.empty((len(languages), len(MEASURES)))
         none = len(self._rows)
         indices = np.array([self._rows.get(code, none) for code in languages], np.int64)
-        measure_texts(buffer, offsets, indices, self._keys, self._numbers, rows)
-        return rows
+        measure_texts(
+            buffer, offsets, indices, self._keys, self._numbers, self._marks, self._short_line, rows
+        )
+        return rows.round(DECIMALS)
 
 
 def _hash_words(words: Sequence[str]) -> list[int]:
     if len(set(words)) > 64:
-        raise ValueError("at most 64 stop words a language")
+        raise ConfigError("at most 64 stop words a language")
     data = np.frombuffer("\n".join(dict.fromkeys(words)).encode("utf-8"), np.uint8)
-    hashes = np.empty(len(data), np.uint64)
-    lengths = np.empty(len(data), np.int32)
-    count = read_words(data, 0, len(data), hashes, lengths, np.empty(8, np.int64))
+    hashes = np.empty(len(data) + 1, np.uint64)
+    before = np.empty(len(data) + 2, np.int64)
+    count = read_words(data, 0, len(data), hashes, before, np.empty(8, np.int64))
     return [int(value) for value in hashes[:count]]
 
 
 def warm_up() -> None:
     """Compile the kernels that a document passes on its way through `crawl-filter`."""
+    from norcli.corpus.language.identifier import pack
     from norcli.corpus.languages import LanguageJudge
     from norcli.corpus.normalization import normalize_batch
 
     texts = normalize_batch(["Hei  på deg."]).texts
     LanguageJudge(["nob"]).judge(texts, [True])
-    QualityMeter.load().measure(texts, ["nob"])
+    rules = Rules.load()
+    QualityMeter(rules.stop_words, rules.settings).measure(*pack(texts), ["nob"])

@@ -119,7 +119,8 @@ def shard_parts(paths: list[str], shard: str | None, cut_lines: bool = True) -> 
     return parts
 
 
-def _format_of(path: str, input_format: str) -> str:
+def format_of(path: str, input_format: str) -> str:
+    """Return the format of a file of records: as given, or what its suffix tells for auto."""
     if input_format != "auto":
         return input_format
     name = path.removesuffix(".gz").removesuffix(".zst")
@@ -191,7 +192,7 @@ def read_part(
     Raises:
         DataError: As `read_records`.
     """
-    form = _format_of(part.path, options.input_format)
+    form = format_of(part.path, options.input_format)
     if form == "parquet":
         if part.path == "-":
             raise DataError(
@@ -299,7 +300,7 @@ class RecordWriter:
         self._sink: ParquetSink | None = None
         self._stream: BinaryIO | None = None
         self._flushes = False
-        self._format = _format_of(options.output, options.output_format)
+        self._format = format_of(options.output, options.output_format)
         self.records = 0
         self.bytes = 0
 

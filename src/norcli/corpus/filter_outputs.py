@@ -1,0 +1,210 @@
+"""What a unit of input became, and the files of `crawl-filter`: records kept and rejected.
+
+A worker makes a `UnitResult`, which holds lines ready to be written; the parent writes them,
+either to files that appear when they are complete or, with --resume, to the parts of a journal.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any, BinaryIO
+
+import orjson
+
+from norcli.console import Console
+from norcli.corpus.funnel import Funnel
+from norcli.corpus.options import CrawlFilterOptions
+from norcli.corpus.pipeline import Decision
+from norcli.errors import UsageError
+from norcli.formats.bad_records import FaultList
+from norcli.formats.compression import compressed
+from norcli.formats.documents import format_of
+from norcli.formats.parquet import ParquetSink
+from norcli.resume import Journal, effective_config
+from norcli.streams import atomic_file, check_output, refuse_terminal, stdout_is_terminal
+
+COMMIT_UNITS = 16
+"""Units between two commits of a journal: some 16 MiB of input."""
+
+
+class UnitResult:
+    """What became of one unit; can be pickled.
+
+    Attributes:
+        funnel: Its counts.
+        faults: What could not be read in it.
+        size: Bytes of input it stands for.
+        lines: The kept records as they are written.
+        records: The kept records themselves, for Parquet.
+        rejects: The dropped records as they are written.
+    """
+
+    def __init__(self, funnel: Funnel, faults: FaultList, size: int) -> None:
+        self.funnel = funnel
+        self.faults = faults
+        self.size = size
+        self.lines: list[bytes] = []
+        self.records: list[dict[str, Any]] = []
+        self.rejects: list[bytes] = []
+
+    def take(self, decision: Decision, options: CrawlFilterOptions) -> None:
+        """Count a decision and serialize its record."""
+        self.funnel.add(decision)
+        if decision.record is None:
+            return
+        if decision.violation is not None:
+            self.rejects.append(_json_line(decision.record))
+        elif _format_of(options) == "parquet":
+            self.records.append(decision.record)
+        elif _format_of(options) == "text":
+            text = str(decision.record["text"]).replace("\r", "").replace("\n", " ")
+            self.lines.append(text.encode("utf-8", "replace") + b"\n")
+        else:
+            self.lines.append(_json_line(decision.record))
+
+
+def _json_line(record: dict[str, Any]) -> bytes:
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+
+
+def _format_of(options: CrawlFilterOptions) -> str:
+    return format_of(options.output, options.output_format)
+
+
+class FilterOutputs:
+    """The open files of a run; made by `open_outputs`.
+
+    Attributes:
+        funnel: Counts of the run, those of an unfinished run before it included.
+        units_done: Units that an unfinished run has done.
+        is_complete: Whether an earlier run did everything but the renaming.
+    """
+
+    def __init__(self, journal: Journal | None = None) -> None:
+        self.funnel = Funnel.of_state(journal.state) if journal and journal.state else Funnel()
+        self.units_done = journal.units_done if journal else 0
+        self.is_complete = journal.is_complete if journal else False
+        self._journal = journal
+        self._uncommitted = 0
+        self.lines: BinaryIO | None = None
+        self.sink: ParquetSink | None = None
+        self.rejects: BinaryIO | None = None
+        self.flushes = False
+
+    def write(self, result: UnitResult) -> None:
+        """Write the records of the next unit; with a journal they count after every few units."""
+        if self.lines is not None:
+            self.lines.writelines(result.lines)
+        if self.sink is not None:
+            for record in result.records:
+                self.sink.write(record)
+        if self.rejects is not None:
+            self.rejects.writelines(result.rejects)
+        if self.flushes:
+            self.flush()
+
+    def flush(self) -> None:
+        """Hand on what was written so far; a no-op for Parquet, which is written in groups."""
+        if self.lines is not None and self._journal is None:
+            self.lines.flush()
+
+    def end_unit(self) -> None:
+        """Commit with a journal, where the number of units says so and not the clock."""
+        self._uncommitted += 1
+        if self._journal is not None and self._uncommitted == COMMIT_UNITS:
+            self._commit()
+
+    def _commit(self) -> None:
+        assert self._journal is not None, "checked by the callers"
+        self._journal.commit(self.funnel.as_state(), self._uncommitted)
+        self._uncommitted = 0
+
+    def finish(self) -> None:
+        """Bring the outputs to their end."""
+        if self.sink is not None:
+            self.sink.close()
+        if self._journal is not None:
+            if not self.is_complete:
+                self._commit()
+            self._journal.finish()
+
+
+def check_outputs(options: CrawlFilterOptions) -> None:
+    """Check, before any work, that the outputs can be made.
+
+    Raises:
+        NorcliError: Whatever is wrong first.
+    """
+    if not options.resume:
+        check_output(options.output, options.overwrite)
+    elif options.limit is not None:
+        raise UsageError("--resume and --limit exclude each other")
+    if options.rejects is None:
+        return
+    if options.rejects.endswith(".parquet"):
+        raise UsageError("--rejects writes JSONL: name a .jsonl, .jsonl.gz or .jsonl.zst file")
+    if options.rejects == options.output:
+        raise UsageError("--rejects and --output must be different files")
+    if not options.resume:
+        check_output(options.rejects, options.overwrite)
+
+
+@contextmanager
+def open_outputs(
+    options: CrawlFilterOptions, inputs: list[str], console: Console
+) -> Iterator[FilterOutputs]:
+    """Open the outputs; they get their names at the end of the block.
+
+    Args:
+        options: What to write, where, and whether to go on with an unfinished run.
+        inputs: The input files.
+        console: Told when a run goes on.
+
+    Raises:
+        NorcliError: An output cannot be made, or the unfinished run is another one.
+    """
+    with ExitStack() as stack:
+        if options.resume:
+            journal = stack.enter_context(_open_journal(options, inputs, console))
+            outputs = FilterOutputs(journal)
+            if not journal.is_complete:
+                outputs.lines = journal.open_part("output")
+                if options.rejects is not None:
+                    outputs.rejects = journal.open_part("rejects")
+        else:
+            outputs = FilterOutputs()
+            _open_plain(options, outputs, stack)
+        yield outputs
+        outputs.finish()
+
+
+def _open_journal(options: CrawlFilterOptions, inputs: list[str], console: Console) -> Journal:
+    parts = {"output": options.output}
+    if options.rejects is not None:
+        parts["rejects"] = options.rejects
+    if _format_of(options) == "parquet":
+        raise UsageError(
+            "--resume cannot go on inside a Parquet file", hint="write .jsonl.zst instead"
+        )
+    lists = [path for path in (options.rules, options.files_from) if path is not None]
+    return Journal.open(
+        options.output, parts=parts, config=effective_config(options), inputs=[*inputs, *lists],
+        overwrite=options.overwrite, console=console,
+    )  # fmt: skip
+
+
+def _open_plain(options: CrawlFilterOptions, outputs: FilterOutputs, stack: ExitStack) -> None:
+    path = options.output
+    is_parquet = _format_of(options) == "parquet"
+    if path == "-" and is_parquet:
+        refuse_terminal("Parquet")
+    raw = stack.enter_context(atomic_file(path, overwrite=options.overwrite))
+    if is_parquet:
+        outputs.sink = ParquetSink(raw, path)
+    else:
+        outputs.lines = stack.enter_context(compressed(raw, path))
+        outputs.flushes = path == "-" and stdout_is_terminal()
+    if options.rejects is not None:
+        raw = stack.enter_context(atomic_file(options.rejects, overwrite=options.overwrite))
+        outputs.rejects = stack.enter_context(compressed(raw, options.rejects))
