@@ -1,101 +1,130 @@
-"""Sentence boundaries for the nine languages: one pattern, abbreviations and ordinals.
+"""Sentences of the nine languages: abbreviations, ordinals, initials, speech and smileys.
 
 For statistics and the `--sentences` field of `crawl-filter` (report section 3.2, "sentence
 segmentation"). Boundaries are spans of the text as it stands; nothing is rewritten. A line end is
-always a boundary.
+always a boundary. The rules are compiled (`sentence_kernel`), the words are data (sentences.toml).
 """
 
 from __future__ import annotations
 
-import re
+import tomllib
+from collections.abc import Sequence
+from functools import cache
+from itertools import islice
+from pathlib import Path
+from typing import Any, NamedTuple
 
-# Words that end in a full stop inside a sentence; a capital letter may follow them.
-_ABBREVIATION_TEXT = """
-    a.m adm adr alm ang anm ann approx apr art aug avd avg avs bd bl bl.a bla bzw ca cand cf co
-    corp d.e d.eks d.h d.l d.v.s dec dep dept des dir div dl dr dr.philos dvs e.g e.kr e.l ee
-    eks ekskl eller etc evt evtl exp f.eks f.kr f.o.m f.v f.å feb feks fig fm forts fr fr.o.m
-    fru fung følg gen ggf gl gov gr h.c hhv hr i.e ifht iht inc inkl innb int istf itd jan jf
-    jfr jnr jr jul jun jur juv kand kap kgl kl kmt komm kommun kr kst kv l.nr lok ltd lø m.a
-    m.a.o m.fl m.h.p m.h.t m.m m.v mag mht mill min mnd moh mr mrd mrs ms muh mv n.å ndf nov nr
-    nu.ov o.a o.a.s o.fl o.l o.s.v obs oct okt osb osv p.g.a p.m p.t pga ph.d phil pkt pl pol pr
-    prof pst ref rep res resp s.a s.d s.k s.u sek sep sept sgt sign sj sml sms sog spm sr st stk
-    str stud såk t.d t.eks t.ex t.h t.o.m t.v tel teol tidl tilsv tlf u.a u.a.m u.k u.s ult ung
-    usw utg v.a v.h.a v.s vedr vg vgl vha vol vs z.b zb zzgl
-"""
-_ABBREVIATIONS = frozenset(_ABBREVIATION_TEXT.split())
-# A number before these is an ordinal, "17. mai", "2. utgave", "3. april".
-_ORDINAL_TEXT = """
-    januar februar mars april mai juni juli august september oktober november desember januari
-    februari marts maj augusti december oktober januar märz dezember mai etasje utgave utgåve plass
-    klasse divisjon verdenskrig verdskrig ledd divisjon søndag juledag påskedag pinsedag århundre
-    omgang runde kvartal trinn gang mann år ođđajagimánu guovvamánu njukčamánu cuoŋománu
-    miessemánu geassemánu suoidnemánu borgemánu čakčamánu golggotmánu skábmamánu juovlamánu
-"""
-_AFTER_ORDINAL = frozenset(_ORDINAL_TEXT.split())
-_CANDIDATE = re.compile(
-    r"([.!?…]+)([\"'”’»)\]]*)[ \t]+(?=([\"'“”«‹(\[–—-]*[ ]?)([^\W_]|[§#]))", re.UNICODE
-)
-_WORD_BEFORE = re.compile(r"([^\s(\[\"“”«»'–—/]*)\Z")
-_REACH = 24
+import numpy as np
+import numpy.typing as npt
+
+from norcli.corpus import sentence_kernel as kernel
+from norcli.corpus.language.identifier import pack
+
+WORDS_FILE = Path(__file__).with_name("sentences.toml")
+
+_CLASSES = {
+    "joining": kernel.JOINING, "units": kernel.UNIT, "ending": kernel.ENDING,
+    "numbered": kernel.NUMBERED, "starters": kernel.STARTER, "ordinals": kernel.ORDINAL,
+    "articles": kernel.ARTICLE, "speech": kernel.SPEECH,
+}  # fmt: skip
+_MARKS = frozenset(".!?…")
+_QUOTES = frozenset("\"'”’»“‘«`›‹„″´")
+_DASHES = frozenset("-–—")
+_VOWELS = frozenset("aeiouyæøåäöáï")
+
+
+class Tables(NamedTuple):
+    """What the kernel knows of characters and words; see `sentence_kernel.cut_texts`."""
+
+    kinds: npt.NDArray[np.uint16]
+    lowers: npt.NDArray[np.uint16]
+    keys: npt.NDArray[np.uint64]
+    flags: npt.NDArray[np.uint8]
+
+
+def read_words(path: Path = WORDS_FILE) -> dict[str, frozenset[str]]:
+    """Return the words of each class, those of all languages together."""
+    with path.open("rb") as stream:
+        data: dict[str, dict[str, str]] = tomllib.load(stream)
+    return {name: frozenset(" ".join(words.values()).split()) for name, words in data.items()}
+
+
+def kind_of(character: str) -> int:
+    """Return what a character is to the kernel, a sum of its constants."""
+    alpha = character.isalpha()
+    return (
+        kernel.SPACE * character.isspace()
+        + kernel.LOWER * (alpha and character.islower())
+        + kernel.UPPER * (alpha and (character.isupper() or character.istitle()))
+        + kernel.DIGIT * (character.isascii() and character.isdigit())
+        + kernel.ALPHA * alpha
+        + kernel.MARK * (character in _MARKS)
+        + kernel.QUOTE * (character in _QUOTES)
+        + kernel.DASH * (character in _DASHES)
+        + kernel.VOWEL * (character.lower() in _VOWELS)
+    )
+
+
+@cache
+def load_tables() -> Tables:
+    """Make the kernel's tables, once per process."""
+    characters = [chr(code) for code in range(kernel.TABLE_SIZE)]
+    kinds = np.array([kind_of(character) for character in characters], np.uint16)
+    lowered = [character.lower() for character in characters]
+    lowers = np.array(
+        [ord(low) if len(low) == 1 else ord(c) for c, low in zip(characters, lowered, strict=True)],
+        np.uint16,
+    )
+    classes = read_words()
+    slots = 1 << (4 * sum(map(len, classes.values()))).bit_length()
+    keys, flags = np.zeros(slots, np.uint64), np.zeros(slots, np.uint8)
+    for name, words in classes.items():
+        for word in sorted(words):
+            data = np.frombuffer(word.encode(), np.uint8)
+            value = kernel.hash_word(data, 0, len(data), lowers)
+            slot = int(value) % slots
+            while keys[slot] not in (0, value):
+                slot = (slot + 1) % slots
+            keys[slot] = value
+            flags[slot] |= _CLASSES[name]
+    return Tables(kinds, lowers, keys, flags)
+
+
+def find_sentences(texts: Sequence[str]) -> tuple[Any, npt.NDArray[np.int64]]:
+    """Return the sentences of many texts.
+
+    Returns:
+        Spans in characters of their text without surrounding space, int32 (S, 2), and how many
+        each text has, int64 (T,).
+    """
+    buffer, offsets = pack(texts)
+    spans = np.empty((len(buffer) // 2 + len(texts) + 1, 2), np.int32)
+    counts = np.empty(len(texts), np.int64)
+    kernel.cut_texts(buffer, offsets, *load_tables(), spans, counts)
+    return spans[: counts.sum()], counts
 
 
 def sentence_spans(text: str) -> list[tuple[int, int]]:
     """Return the sentences of a text as (start, end) in characters, without surrounding space."""
-    spans: list[tuple[int, int]] = []
-    position = 0
-    for line in text.split("\n"):
-        end = position + len(line)
-        if line.strip():
-            _split_line(text, position, end, spans)
-        position = end + 1
-    return spans
+    return [(start, end) for start, end in find_sentences([text])[0].tolist()]
+
+
+def split_batch(texts: Sequence[str]) -> list[list[str]]:
+    """Return the sentences of each text."""
+    spans, counts = find_sentences(texts)
+    # Two flat lists: a list of pairs would cost more than finding them.
+    pairs = zip(spans[:, 0].tolist(), spans[:, 1].tolist(), strict=True)
+    return [
+        [text[start:end] for start, end in islice(pairs, count)]
+        for text, count in zip(texts, counts.tolist(), strict=True)
+    ]
 
 
 def split_sentences(text: str) -> list[str]:
     """Return the sentences of a text."""
-    return [text[start:end] for start, end in sentence_spans(text)]
+    return split_batch([text])[0]
 
 
-def _split_line(text: str, start: int, stop: int, spans: list[tuple[int, int]]) -> None:
-    for match in _CANDIDATE.finditer(text, start, stop):
-        if _ends_sentence(text, match, start):
-            _add(text, start, match.end(2), spans)
-            start = match.end()
-    _add(text, start, stop, spans)
-
-
-def _add(text: str, start: int, end: int, spans: list[tuple[int, int]]) -> None:
-    while start < end and text[start].isspace():
-        start += 1
-    while end > start and text[end - 1].isspace():
-        end -= 1
-    if start < end:
-        spans.append((start, end))
-
-
-def _ends_sentence(text: str, match: re.Match[str], start: int) -> bool:
-    mark, closing, opening, following = match.groups()
-    if mark != ".":
-        # "Hva?" spurte hun: speech goes on where a small letter follows.
-        return not following.islower()
-    before = text[max(start, match.start() - _REACH) : match.start()]
-    found = _WORD_BEFORE.search(before)
-    word = found.group(1) if found else ""
-    lower = word.lower()
-    if following.islower():
-        return False
-    if lower in _ABBREVIATIONS and not closing:
-        # "osv.", "etc." and "m.m." often end a sentence; a capital then begins the next.
-        return lower in ("osv", "etc", "mv", "m.m", "m.v", "m.fl", "o.l", "usw", "o.s.v", "osb")
-    if word.isdigit() and not closing:
-        rest = text[match.end(3) : match.end(3) + _REACH].split(None, 1)
-        next_word = rest[0].strip(".,;:!?").lower() if rest else ""
-        if next_word in _AFTER_ORDINAL:
-            return False
-        # "1. Kongen ..." and "§ 1. Kongen ..." number a clause; other numbers end sentences.
-        ahead = before[: len(before) - len(word)].rstrip()
-        if ahead.endswith("§"):
-            return False
-        return len(word) > 2 or match.start() - len(word) > start
-    # An initial: "A. Hansen", "H. C. Andersen".
-    return not (len(word) == 1 and word.isalpha() and word.isupper() and not opening)
+def count_sentences(texts: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return how many sentences each text has, int64 (T,)."""
+    return find_sentences(texts)[1]
