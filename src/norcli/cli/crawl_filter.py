@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from norcli.cli.command import Command, Outcome, write_plan
 from norcli.console import Console
 from norcli.corpus.options import CrawlFilterOptions, SampleOptions
+
+if TYPE_CHECKING:
+    from norcli.corpus.funnel import Funnel
 
 DESCRIPTION = """\
 Read web pages and documents, and write clean Norwegian and Sámi text as JSONL. Inputs may be \
@@ -25,11 +30,32 @@ def run(options: CrawlFilterOptions, console: Console) -> Outcome:
     """Filter, and tell what fell where."""
     from norcli.corpus.crawl import filter_crawl, plan
 
+    options.check_executor()
+    if options.executor is not None:
+        return _run_in_tasks(options, console)
     if options.dry_run:
         outline = plan(options)
         write_plan(outline, as_json=options.json)
         return Outcome(outline)
-    funnel = filter_crawl(options, console)
+    return _told(filter_crawl(options, console), console)
+
+
+def _run_in_tasks(options: CrawlFilterOptions, console: Console) -> Outcome:
+    """Filter through an executor."""
+    from norcli.cluster.crawl_filter_stages import plan, run_in_tasks
+
+    if options.dry_run:
+        outline = plan(options)
+        write_plan(outline, as_json=options.json)
+        return Outcome(outline)
+    funnel = run_in_tasks(options, console)
+    if funnel is None:
+        return Outcome(summary=f"{options.tasks} tasks are queued; run it again to see how far")
+    return _told(funnel, console)
+
+
+def _told(funnel: Funnel, console: Console) -> Outcome:
+    """Print the table of the funnel."""
     if not funnel.documents:
         console.warn("the input holds no documents")
     elif funnel.dropped:
@@ -65,6 +91,9 @@ COMMANDS: dict[str, Command] = {
              "zstdcat crawl.jsonl.zst | norcli crawl-filter --languages nn,se > clean.jsonl"),
             ("Filter a folder of pages with four processes",
              "find site -name '*.html' | norcli crawl-filter --files-from - -j 4 > clean.jsonl"),
+            ("Share a crawl out to 64 tasks on SLURM",
+             "norcli crawl-filter crawl/*.warc.gz --executor slurm --tasks 64 --cluster-file "
+             "my.toml -o clean.jsonl"),
             ("Write the measures of every document and drop none",
              "norcli crawl-filter --annotate crawl.jsonl.gz -o measured.parquet"),
         ),

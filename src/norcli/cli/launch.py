@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from norcli.cli.command import Command, Outcome, write_plan
-from norcli.cluster.options import LaunchOptions
+from norcli.cluster.options import LaunchOptions, TaskOptions
 from norcli.console import Console
 from norcli.errors import CannotCreateError, UnavailableError, UsageError
 
@@ -71,7 +71,39 @@ def _submitted(script: str) -> str:
     return done.stdout.strip().lower()
 
 
+def run_task(options: TaskOptions, console: Console) -> Outcome:
+    """Run one task of a run that --executor has planned."""
+    import os
+    from pathlib import Path
+
+    from norcli.cluster.runs import Run
+    from norcli.cluster.tasks import run_task
+
+    run = Run.load(Path(options.folder))
+    count = run.stage(options.stage).tasks
+    if options.number >= count:
+        raise UsageError(f"stage {options.stage} has {count} tasks, numbered from 0")
+    facts = {"command": run.command, "stage": options.stage, "task": options.number,
+             "tasks": count, "done": run.is_done(options.stage, options.number)}  # fmt: skip
+    if options.dry_run:
+        write_plan(facts, options.json)
+        return Outcome(facts)
+    os.chdir(run.started_in)
+    ran = run_task(run, options.stage, options.number, options.jobs or 1, console)
+    return Outcome(
+        facts, f"task {options.number} of {count} {'done' if ran else 'was done already'}"
+    )
+
+
 COMMANDS = {
+    "launch task": Command(
+        options=TaskOptions,
+        run=run_task,
+        description="Run one task of a run that crawl-filter or dedup --executor has planned in "
+        "FOLDER: what the executors call on the nodes, and the way to repeat a task that failed. "
+        "A task that is done is not run again.",
+        examples=(("Run the fourth part again", "norcli launch task corpus.jsonl.work filter 3"),),
+    ),
     "launch": Command(
         options=LaunchOptions,
         run=run,
@@ -96,5 +128,5 @@ COMMANDS = {
                 "-o clean-{task}.jsonl.zst | sbatch",
             ),
         ),
-    )
+    ),
 }

@@ -44,6 +44,7 @@ REGISTRY: dict[str, Entry] = {
     "eval tasks": Entry("eval", "List the tasks and their metrics"),
     "chat": Entry("chat", "Chat with a model in the terminal or in a pipe"),
     "launch": Entry("launch", "Write a SLURM job script for any command"),
+    "launch task": Entry("launch", "Run one task of a run that --executor has planned"),
     "doctor": Entry("doctor", "Say what is installed and what this machine can do"),
     "warmup": Entry("warmup", "Compile the kernels once, so that later runs start at once"),
     "help": Entry("help", "Show the manual page of a command"),

@@ -37,6 +37,9 @@ class Machine:
         modules: Environment modules to load.
         setup: Shell lines to run before, as they stand.
         environment: Variables to set.
+        task_time: Time limit of one task of a data stage (``--executor slurm``).
+        memory_per_cpu_gb: Main memory of such a task for each of its cores, in GB.
+        max_array_size: Most tasks that the cluster takes in one array.
         hint: What to say when something required is missing.
     """
 
@@ -54,6 +57,9 @@ class Machine:
     modules: tuple[str, ...] = ()
     setup: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
+    task_time: str = "24:00:00"
+    memory_per_cpu_gb: int = 4
+    max_array_size: int = 1000
     hint: str = ""
 
 
@@ -80,13 +86,30 @@ def find_machine(name: str, cluster_file: str | None) -> Machine:
         known = [key for key in known if key != "environment"]
         raise ConfigError(f'unknown machine "{name}"', hint=f"known: {', '.join(known)}")
     where = cluster_file or ""
-    general = {
+    machine = _changed(machine, _general(user), where)
+    return _changed(machine, {key: v for key, v in own.items() if key != "base"}, where)
+
+
+def find_data_machine(cluster_file: str | None) -> Machine:
+    """Return what the user's file says of jobs without GPUs: its top level, then ``[data]``.
+
+    Raises:
+        ConfigError: The file has an unknown key or a value of a wrong type.
+        InputMissingError: The file does not exist.
+    """
+    user = _read_user_file(cluster_file)
+    where = cluster_file or ""
+    machine = _changed(Machine(name="data"), _general(user), where)
+    return _changed(machine, user.get("data", {}), where)
+
+
+def _general(user: dict[str, Any]) -> dict[str, Any]:
+    """Return the keys that hold for every machine."""
+    return {
         key: value
         for key, value in user.items()
         if key == "environment" or not isinstance(value, dict)
     }
-    machine = _changed(machine, general, where)
-    return _changed(machine, {key: v for key, v in own.items() if key != "base"}, where)
 
 
 def _read_user_file(path: str | None) -> dict[str, Any]:

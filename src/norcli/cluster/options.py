@@ -1,13 +1,15 @@
-"""Options of `launch`. Standard library only."""
+"""Options of `launch`, and of data commands that run as many tasks. Standard library only."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+from norcli.errors import UsageError
 from norcli.options import INPUT, OUTPUT, GeneralOptions, OutputOptions, option
 
 RESOURCES = "Resources"
 JOB = "Job"
+TASKS = "Many tasks"
 
 
 @dataclass(kw_only=True)
@@ -71,3 +73,58 @@ class LaunchOptions(OutputOptions, GeneralOptions):
         False, help="Hand the script to sbatch instead of printing it", group=OUTPUT,
         in_config=False,
     )  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class TaskOptions(GeneralOptions):
+    """Options of ``norcli launch task``."""
+
+    folder: str = option(
+        help="Folder of the run (--work-dir)", group=INPUT, positional=True, complete="dir",
+        metavar="FOLDER", in_config=False,
+    )  # fmt: skip
+    stage: str = option(
+        help="Stage the task belongs to", group=INPUT, positional=True, metavar="STAGE",
+        in_config=False,
+    )  # fmt: skip
+    number: int = option(
+        help="Number of the task, from 0", group=INPUT, positional=True, metavar="I", minimum=0,
+        in_config=False,
+    )  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class ExecutorOptions:
+    """How a data command is spread over processes or nodes."""
+
+    executor: str | None = option(
+        None, help="Run as many tasks: on this machine, as SLURM arrays, or on a Ray cluster",
+        group=TASKS, choices=("local", "slurm", "ray"), default_text="one process",
+    )  # fmt: skip
+    tasks: int | None = option(
+        None, help="Number of tasks that share the input", group=TASKS, metavar="N", minimum=1
+    )
+    work_dir: str | None = option(
+        None, help="Folder for the tasks' parts, checks and logs, seen by all nodes", group=TASKS,
+        metavar="DIR", complete="dir", default_text="OUTPUT.work",
+    )  # fmt: skip
+    cluster_file: str | None = option(
+        None, help="TOML file with account, partition, modules and the like, for slurm",
+        group=TASKS, metavar="FILE", complete="file:.toml",
+    )  # fmt: skip
+
+    def check_executor(self) -> None:
+        """Check that the options for many tasks are given together.
+
+        Raises:
+            UsageError: --tasks without --executor, or the other way round.
+        """
+        if self.executor is None:
+            for name in ("tasks", "work_dir", "cluster_file"):
+                if getattr(self, name) is not None:
+                    flag = name.replace("_", "-")
+                    raise UsageError(f"--{flag} needs --executor", hint="local, slurm or ray")
+        elif self.tasks is None:
+            raise UsageError(f"--executor {self.executor} needs --tasks N")
+        elif self.cluster_file is not None and self.executor != "slurm":
+            raise UsageError(f"--cluster-file is for slurm, not for {self.executor}")

@@ -133,14 +133,14 @@ def _directives(options: LaunchOptions, machine: Machine) -> list[str]:
         ("signal", f"USR1@{options.signal_seconds}"),
     ]
     lines = [
-        f"#SBATCH --{name}={_directive_value(name, str(value))}"
+        f"#SBATCH --{name}={directive_value(name, str(value))}"
         for name, value in values
         if value not in (None, "")
     ]
     return [*lines, "#SBATCH --requeue" if options.requeue else "#SBATCH --no-requeue"]
 
 
-def _directive_value(name: str, value: str) -> str:
+def directive_value(name: str, value: str) -> str:
     """Return a directive's value, refused when it could end the line or begin another word."""
     if not _DIRECTIVE.fullmatch(value):
         raise UsageError(f"--{name}: {value!r} cannot stand in a job script",

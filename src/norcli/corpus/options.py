@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from norcli.cluster.options import ExecutorOptions
 from norcli.options import (
     INPUT,
     GeneralOptions,
@@ -24,7 +25,7 @@ CLEANING = "Cleaning"
 
 
 @dataclass(kw_only=True)
-class CrawlFilterOptions(RecordInputOptions, RecordOutputOptions, GeneralOptions):
+class CrawlFilterOptions(RecordInputOptions, RecordOutputOptions, ExecutorOptions, GeneralOptions):
     """Options of `norcli crawl-filter`."""
 
     input_format: str = option(

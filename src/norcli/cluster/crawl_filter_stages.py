@@ -1,0 +1,166 @@
+"""`crawl-filter` as many tasks: each filters one contiguous part, then the parts are joined.
+
+The parts are those of ``--shard I/N``, so that one after another they are what one process would
+write. An output with {task} in its name is left in parts, one from each task.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from norcli.cluster.executors import carry_out
+from norcli.cluster.runs import Made, Run, Stage, option_values
+from norcli.cluster.tasks import TASK_MARK, Task, concatenate, numbered
+from norcli.console import Console
+from norcli.corpus.crawl import check_run, filter_crawl
+from norcli.corpus.crawl import plan as plan_of_one_process
+from norcli.corpus.funnel import Funnel
+from norcli.corpus.options import CrawlFilterOptions
+from norcli.errors import DataError, UsageError
+from norcli.formats.documents import input_bytes
+from norcli.resume import effective_config, run_header
+from norcli.streams import atomic_file, check_output
+
+FILTER, FINISH = "filter", "finish"
+
+
+def plan_run(options: CrawlFilterOptions) -> Run:
+    """Return the run that some options ask for.
+
+    Raises:
+        NorcliError: An input, an output or an option is wrong.
+    """
+    options.check_executor()
+    _check_options(options)
+    paths = check_run(_in_one_process(options))
+    tasks = options.tasks or 1
+    settings = dataclasses.replace(options, inputs=paths, files_from=None)
+    outputs = {"output": options.output}
+    if options.rejects is not None:
+        outputs["rejects"] = options.rejects
+    watched = [*paths, *([options.rules] if options.rules else [])]
+    folder = options.work_dir or f"{options.output.replace(TASK_MARK, 'N')}.work"
+    return Run(
+        folder=Path(folder).absolute(),
+        command="crawl-filter",
+        options=option_values(settings),
+        header=run_header(effective_config(settings), watched, outputs),
+        stages=(Stage(FILTER, tasks), Stage(FINISH, 1)),
+        started_in=os.getcwd(),
+    )  # fmt: skip
+
+
+def run_in_tasks(options: CrawlFilterOptions, console: Console) -> Funnel | None:
+    """Filter through an executor.
+
+    Returns:
+        The counts of the whole run; None where it was handed to SLURM.
+
+    Raises:
+        NorcliError: What is wrong, or which task failed and how.
+    """
+    run = plan_run(options)
+    if not options.overwrite and not (run.folder / "plan.json").exists():
+        for path in {options.output, options.rejects or options.output}:
+            for number in range(run.stage(FILTER).tasks if TASK_MARK in path else 0):
+                check_output(numbered(path, number), overwrite=False)
+    if not carry_out(run, options, options.jobs or 1, options.overwrite, console):
+        return None
+    funnel = Funnel.of_state(run.manifest(FINISH, 0)["stats"])
+    funnel.input_bytes = input_bytes(run.options["inputs"])
+    return funnel
+
+
+def plan(options: CrawlFilterOptions) -> dict[str, Any]:
+    """Return what a run through an executor would do, for --dry-run.
+
+    Raises:
+        NorcliError: An input, an output or an option is wrong.
+    """
+    from norcli.cluster.executors import plan as plan_of_executor
+
+    run = plan_run(options)
+    return plan_of_one_process(_in_one_process(options)) | plan_of_executor(run, options)
+
+
+def _check_options(options: CrawlFilterOptions) -> None:
+    if options.output == "-":
+        raise UsageError("--executor needs an output file", hint="name it with -o FILE")
+    for flag in ("shard", "limit"):
+        if getattr(options, flag) is not None:
+            raise UsageError(f"--executor shares out the whole input; leave --{flag} out")
+    if options.resume:
+        raise UsageError("--executor goes on by itself; leave --resume out",
+                         hint="run the same command again to run what is missing")  # fmt: skip
+    for path in (options.output, options.rejects or ""):
+        if path.endswith(".parquet") and TASK_MARK not in path:
+            raise UsageError(
+                f"parts of Parquet cannot be joined: {path}",
+                hint=f"name it by task, such as corpus-{TASK_MARK}.parquet",
+            )
+
+
+def _in_one_process(options: CrawlFilterOptions) -> CrawlFilterOptions:
+    return dataclasses.replace(options, executor=None, tasks=None)
+
+
+def _filter(task: Task) -> Made:
+    """Filter the task's part."""
+    options = CrawlFilterOptions(**task.run.options)
+    files = {"output": _place(task, "output", options.output)}
+    if options.rejects is not None:
+        files["rejects"] = _place(task, "rejects", options.rejects)
+    own = dataclasses.replace(
+        _in_one_process(options), shard=f"{task.number}/{task.count}", jobs=task.jobs,
+        output=str(files["output"]), overwrite=True,
+        rejects=str(files["rejects"]) if "rejects" in files else None,
+    )  # fmt: skip
+    funnel = filter_crawl(own, task.console)
+    return Made(files, funnel.as_state())
+
+
+def _place(task: Task, name: str, path: str) -> Path:
+    """Return where a task writes an output: under its own name, or in its folder to be joined."""
+    if TASK_MARK in path:
+        return Path(numbered(path, task.number))
+    return task.folder / f"{name}{_suffixes(path)}"
+
+
+def _suffixes(path: str) -> str:
+    name = os.path.basename(path)
+    return name[name.find(".") :] if "." in name else ""
+
+
+def _finish(task: Task) -> Made:
+    """Join the parts, and sum up the counts."""
+    run, options = task.run, CrawlFilterOptions(**task.run.options)
+    total = Funnel()
+    for number in range(run.stage(FILTER).tasks):
+        part = Funnel.of_state(run.manifest(FILTER, number)["stats"])
+        total.merge(part)
+        total.bad_records += part.bad_records
+        total.damaged_files += part.damaged_files
+        total.seconds += part.seconds
+    if options.max_bad is not None and total.bad_records > options.max_bad:
+        raise DataError(
+            f"more than {options.max_bad} bad records: {total.bad_records} in all tasks"
+        )
+    files = {}
+    for name, path in (("output", options.output), ("rejects", options.rejects)):
+        if path is not None and TASK_MARK not in path:
+            with atomic_file(path, overwrite=True) as stream:
+                concatenate(run, FILTER, name, stream)
+            files[name] = Path(path)
+    counts = options.stats or str(run.folder / "stats.json")
+    with atomic_file(counts, overwrite=True) as stream:
+        stream.write(orjson.dumps(total.as_stats(), option=orjson.OPT_INDENT_2))
+    return Made(files, total.as_state())
+
+
+STAGES: dict[str, Callable[[Task], Made]] = {FILTER: _filter, FINISH: _finish}
