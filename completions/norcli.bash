@@ -30,19 +30,27 @@ _norcli() {
         'quantize inspect') ((COMP_CWORD > 2)) && command='quantize inspect' ;;
         'eval score') ((COMP_CWORD > 2)) && command='eval score' ;;
         'eval tasks') ((COMP_CWORD > 2)) && command='eval tasks' ;;
+        'launch task') ((COMP_CWORD > 2)) && command='launch task' ;;
     esac
     case "$command:$previous" in
         'crawl-filter:--files-from') COMPREPLY=($(compgen -f -- "$word")); return ;;
-        'crawl-filter:--input-format') COMPREPLY=($(compgen -W 'auto jsonl parquet text html warc' -- "$word")); return ;;
+        'crawl-filter:--input-format') COMPREPLY=($(compgen -W 'auto jsonl json parquet text document html subtitles warc' -- "$word")); return ;;
         'crawl-filter:--text-key') COMPREPLY=(); return ;;
         'crawl-filter:--on-bad-record') COMPREPLY=($(compgen -W 'stop skip' -- "$word")); return ;;
         'crawl-filter:--max-bad') COMPREPLY=(); return ;;
         'crawl-filter:--limit') COMPREPLY=(); return ;;
         'crawl-filter:--shard') COMPREPLY=(); return ;;
+        'crawl-filter:--layout') COMPREPLY=($(compgen -W 'auto records mc4 oscar culturax hplt hplt2 ncc mimir news transcripts tweets reddit' -- "$word")); return ;;
+        'crawl-filter:--max-record-mib') COMPREPLY=(); return ;;
+        'crawl-filter:--remove') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'crawl-filter:--on-damaged-file') COMPREPLY=($(compgen -W 'stop skip' -- "$word")); return ;;
         'crawl-filter:--output'|'crawl-filter:-o') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'crawl-filter:--output-format') COMPREPLY=($(compgen -W 'auto jsonl parquet text' -- "$word")); return ;;
         'crawl-filter:--rejects') _norcli_files '@(*.jsonl|*.gz|*.zst)'; return ;;
+        'crawl-filter:--executor') COMPREPLY=($(compgen -W 'local slurm ray' -- "$word")); return ;;
+        'crawl-filter:--tasks') COMPREPLY=(); return ;;
+        'crawl-filter:--work-dir') COMPREPLY=($(compgen -d -- "$word")); return ;;
+        'crawl-filter:--cluster-file') _norcli_files '@(*.toml)'; return ;;
         'crawl-filter:--languages') COMPREPLY=(); return ;;
         'crawl-filter:--min-lang-score') COMPREPLY=(); return ;;
         'crawl-filter:--mixed') COMPREPLY=($(compgen -W 'drop trim' -- "$word")); return ;;
@@ -85,6 +93,7 @@ _norcli() {
         'dedup:--output-format') COMPREPLY=($(compgen -W 'auto jsonl parquet text' -- "$word")); return ;;
         'dedup:--method') COMPREPLY=($(compgen -W 'exact minhash' -- "$word")); return ;;
         'dedup:--threshold') COMPREPLY=(); return ;;
+        'dedup:--url-key') COMPREPLY=(); return ;;
         'dedup:--ngram') COMPREPLY=(); return ;;
         'dedup:--num-perm') COMPREPLY=(); return ;;
         'dedup:--bands') COMPREPLY=(); return ;;
@@ -116,6 +125,7 @@ _norcli() {
         'dedup explain:--shard') COMPREPLY=(); return ;;
         'dedup explain:--method') COMPREPLY=($(compgen -W 'exact minhash' -- "$word")); return ;;
         'dedup explain:--threshold') COMPREPLY=(); return ;;
+        'dedup explain:--url-key') COMPREPLY=(); return ;;
         'dedup explain:--ngram') COMPREPLY=(); return ;;
         'dedup explain:--num-perm') COMPREPLY=(); return ;;
         'dedup explain:--bands') COMPREPLY=(); return ;;
@@ -460,6 +470,10 @@ _norcli() {
         'quantize:--save-imatrix') _norcli_files '@(*.gguf)'; return ;;
         'quantize:--imatrix-chunk') COMPREPLY=(); return ;;
         'quantize:--imatrix-tokens') COMPREPLY=(); return ;;
+        'quantize:--report-text') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'quantize:--report-chunk') COMPREPLY=(); return ;;
+        'quantize:--report-tokens') COMPREPLY=(); return ;;
+        'quantize:--context') COMPREPLY=(); return ;;
         'quantize:--config'|'quantize:-c') _norcli_files '@(*.toml)'; return ;;
         'quantize:--stats') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'quantize:--seed') COMPREPLY=(); return ;;
@@ -564,6 +578,12 @@ _norcli() {
         'launch:--jobs'|'launch:-j') COMPREPLY=(); return ;;
         'launch:--color') COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
         'launch:--log-format') COMPREPLY=($(compgen -W 'text json' -- "$word")); return ;;
+        'launch task:--config'|'launch task:-c') _norcli_files '@(*.toml)'; return ;;
+        'launch task:--stats') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'launch task:--seed') COMPREPLY=(); return ;;
+        'launch task:--jobs'|'launch task:-j') COMPREPLY=(); return ;;
+        'launch task:--color') COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
+        'launch task:--log-format') COMPREPLY=($(compgen -W 'text json' -- "$word")); return ;;
         'doctor:--require') COMPREPLY=(); return ;;
         'doctor:--config'|'doctor:-c') _norcli_files '@(*.toml)'; return ;;
         'doctor:--stats') COMPREPLY=($(compgen -f -- "$word")); return ;;
@@ -587,7 +607,7 @@ _norcli() {
     case "$command" in
         'crawl-filter')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --on-damaged-file --output -o --overwrite --output-format --rejects --resume --languages --min-lang-score --mixed --rules --disable --annotate --from-annotations --pii --sentences --source --source-group --license --copyrighted --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --layout --max-record-mib --remove --on-damaged-file --output -o --overwrite --output-format --rejects --resume --executor --tasks --work-dir --cluster-file --languages --min-lang-score --mixed --rules --disable --annotate --from-annotations --pii --sentences --source --source-group --license --copyrighted --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -f -- "$word"))
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'sample' -- "$word"))
@@ -600,14 +620,14 @@ _norcli() {
             fi ;;
         'dedup')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --output-format --method --threshold --ngram --num-perm --bands --rows --scope --keep --cluster --online --mark --rejects --clusters --sweep --decontaminate --decontaminate-ngram --decontaminate-hits --against --save-index --spool-gib --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --output-format --method --threshold --url-key --ngram --num-perm --bands --rows --scope --keep --cluster --online --mark --rejects --clusters --sweep --decontaminate --decontaminate-ngram --decontaminate-hits --against --save-index --spool-gib --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -f -- "$word"))
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'explain' -- "$word"))
             fi ;;
         'dedup explain')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --method --threshold --ngram --num-perm --bands --rows --scope --keep --cluster --context --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --method --threshold --url-key --ngram --num-perm --bands --rows --scope --keep --cluster --context --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=()
             fi ;;
@@ -700,7 +720,7 @@ _norcli() {
             fi ;;
         'quantize')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--output -o --overwrite --type --name --check --imatrix --save-imatrix --imatrix-chunk --imatrix-tokens --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--output -o --overwrite --type --name --check --imatrix --save-imatrix --imatrix-chunk --imatrix-tokens --report --report-text --report-chunk --report-tokens --context --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -d -- "$word"))
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'inspect' -- "$word"))
@@ -741,6 +761,13 @@ _norcli() {
                 COMPREPLY=($(compgen -W '--cluster --output -o --overwrite --submit --nodes --gpus --cpus --mem --time --array --account --partition --qos --constraint --job-name --venv --no-requeue --signal-seconds --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=()
+                ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'task' -- "$word"))
+            fi ;;
+        'launch task')
+            if [[ $word == -* ]]; then
+                COMPREPLY=($(compgen -W '--config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+            else
+                COMPREPLY=($(compgen -d -- "$word"))
             fi ;;
         'doctor')
             if [[ $word == -* ]]; then

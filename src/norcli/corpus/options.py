@@ -30,7 +30,20 @@ class CrawlFilterOptions(RecordInputOptions, RecordOutputOptions, ExecutorOption
 
     input_format: str = option(
         "auto", help="Format of the input; auto goes by suffix, then by the first bytes",
-        group=INPUT, choices=("auto", "jsonl", "parquet", "text", "html", "warc"),
+        group=INPUT, choices=("auto", "jsonl", "json", "parquet", "text", "document", "html",
+                              "subtitles", "warc"),
+    )  # fmt: skip
+    layout: str = option(
+        "auto", help="Corpus whose fields the records have; records takes them as they stand",
+        group=INPUT, choices=LAYOUTS,
+    )  # fmt: skip
+    max_record_mib: int = option(
+        256, help="Pass over lines longer than this, in MiB, as bad records", group=INPUT,
+        minimum=1, metavar="N",
+    )  # fmt: skip
+    remove: str | None = option(
+        None, help="Remove documents whose id or address stands in this file, one a line",
+        group=INPUT, metavar="FILE", complete="file",
     )  # fmt: skip
     on_bad_record: str = option(
         "skip", help="What to do with a record that cannot be read", group=INPUT,

@@ -102,7 +102,12 @@ class _ZstdStream(io.RawIOBase):
 def peek_magic(stream: BinaryIO, size: int = 4) -> tuple[bytes, BinaryIO]:
     """Return the first bytes and a stream that still begins with them."""
     head = stream.read(size)
-    return head, cast(BinaryIO, io.BufferedReader(_PeekedStream(head, stream), BLOCK_BYTES))
+    return head, given_back(head, stream)
+
+
+def given_back(head: bytes, stream: BinaryIO) -> BinaryIO:
+    """Return a stream that gives bytes already read from another before what is left of it."""
+    return cast(BinaryIO, io.BufferedReader(_PeekedStream(head, stream), BLOCK_BYTES))
 
 
 def decompressed(stream: BinaryIO) -> BinaryIO:

@@ -25,6 +25,14 @@ def is_wide(head: bytes) -> bool:
     return _encoding(head) is not None
 
 
+def decode_wide(head: bytes) -> bytes:
+    """Return the beginning of a file as UTF-8 where it is UTF-16 or UTF-32, else as it is."""
+    encoding = _encoding(head)
+    if encoding is None:
+        return head
+    return codecs.getincrementaldecoder(encoding)("replace").decode(head).encode("utf-8", "replace")
+
+
 def _encoding(head: bytes) -> str | None:
     return next((name for mark, name in _MARKS if head.startswith(mark)), None)
 

@@ -55,7 +55,10 @@ class LineBlock(NamedTuple):
 
 
 def part_blocks(
-    part: Part, stream: BinaryIO | None = None, max_line_bytes: int = MAX_LINE_BYTES
+    part: Part,
+    stream: BinaryIO | None = None,
+    max_line_bytes: int = MAX_LINE_BYTES,
+    as_values: bool = False,
 ) -> Iterator[LineBlock]:
     """Yield the lines that begin in a part of a file; UTF-16 becomes UTF-8.
 
@@ -63,6 +66,7 @@ def part_blocks(
         part: What to read; only plain files can be read from within.
         stream: The file's bytes where the caller has opened it already.
         max_line_bytes: As for `line_blocks`.
+        as_values: Whether it is JSON over several lines, which is put on a line a value.
 
     Raises:
         DataError: As `line_blocks`, and for Parquet, which is not made of lines.
@@ -79,7 +83,13 @@ def part_blocks(
             # Sixteen-bit text cannot be cut at bytes: all of it belongs to the first part.
             if part.start == 0:
                 text = utf8_text(decompressed(rest), part.name)
-                yield from line_blocks(text, part.name, max_line_bytes=max_line_bytes)
+                if as_values:
+                    # Compiled; only files of this form pay for loading it.
+                    from norcli.formats.json_values import value_blocks
+
+                    yield from value_blocks(text, part.name, max_line_bytes)
+                else:
+                    yield from line_blocks(text, part.name, max_line_bytes=max_line_bytes)
             return
         position, number = _line_start(raw, part.start)
         if part.stop is not None and position >= part.stop:

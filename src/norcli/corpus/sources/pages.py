@@ -1,4 +1,4 @@
-"""Web pages as sources: WARC responses and resources, WET texts, and HTML files.
+"""Documents that are a file or a WARC record each: web pages, WET texts, subtitles, plain text.
 
 Which records hold a page is decided here by HTTP status and content type; the page itself is
 opened by `norcli.corpus.extraction`, in another process where there are several.
@@ -6,13 +6,18 @@ opened by `norcli.corpus.extraction`, in another process where there are several
 
 from __future__ import annotations
 
+import codecs
 from typing import BinaryIO
 
-from norcli.corpus.extraction import MAX_PAGE_BYTES, charset_of_header
+from norcli.corpus.extraction import MAX_PAGE_BYTES, charset_of_header, decode_page
+from norcli.corpus.sources.fields import made_id
 from norcli.corpus.sources.raw import RawDocument
+from norcli.corpus.sources.transcripts import TRANSCRIPTS, join_cues
 from norcli.errors import DataError
 from norcli.formats.compression import decompressed, reading
 from norcli.formats.documents import Place
+from norcli.formats.encodings import decode_wide
+from norcli.formats.subtitles import parse_cues
 from norcli.formats.warc import WarcRecord, parse_http
 
 _HTML_TYPES = ("text/html", "application/xhtml+xml", "application/vnd.wap.xhtml+xml")
@@ -28,8 +33,9 @@ def warc_document(record: WarcRecord, place: Place) -> RawDocument:
         raise ValueError(f"holds {record.size} bytes, more than a page can")
     headers = record.headers
     document = RawDocument(place, {})
-    if record_id := headers.get("warc-record-id", "").strip("<>"):
-        document.fields["id"] = record_id
+    record_id = headers.get("warc-record-id", "").strip("<>")
+    made = made_id(record.url, headers.get("warc-date"), place.path, place.line)
+    document.fields["id"] = record_id or made
     if record.url:
         document.fields["url"] = record.url
     if day := headers.get("warc-date", "")[:10]:
@@ -61,8 +67,46 @@ def read_html_file(stream: BinaryIO, name: str) -> RawDocument:
     Raises:
         DataError: The file is damaged, or longer than a page can be.
     """
+    page = _read_bounded(stream, name)
+    return RawDocument(Place(name, 1), {"id": made_id("file", name), "path": name}, page=page)
+
+
+def read_subtitle_file(stream: BinaryIO, name: str) -> RawDocument:
+    """Return the running text of a file of subtitles.
+
+    Raises:
+        DataError: The file is damaged, too long, or holds no subtitles.
+    """
+    text = decode_page(_read_bounded(stream, name))
+    try:
+        cues = parse_cues(text)
+    except ValueError as error:
+        raise DataError(str(error), path=name) from error
+    fields = {"id": made_id("file", name), "path": name, **TRANSCRIPTS.provenance}
+    return RawDocument(Place(name, 1), fields, join_cues(cues))
+
+
+def read_text_file(stream: BinaryIO, name: str) -> RawDocument:
+    """Return a text file as one document.
+
+    Raises:
+        DataError: The file is damaged, too long, or not UTF-8 (nor UTF-16 with a mark).
+    """
+    data = decode_wide(_read_bounded(stream, name)).removeprefix(codecs.BOM_UTF8)
+    try:
+        text = data.decode("utf-8")
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise DataError(
+            f"not UTF-8: byte 0x{data[error.start]:02x}", path=name, line=line,
+            hint="convert it first: iconv -f LATIN1 -t UTF-8",
+        ) from error  # fmt: skip
+    return RawDocument(Place(name, 1), {"id": made_id("file", name), "path": name}, text)
+
+
+def _read_bounded(stream: BinaryIO, name: str) -> bytes:
     with reading(name):
         page = decompressed(stream).read(MAX_PAGE_BYTES + 1)
     if len(page) > MAX_PAGE_BYTES:
         raise DataError(f"page is larger than {MAX_PAGE_BYTES >> 20} MiB", path=name)
-    return RawDocument(Place(name, 1), {"path": name}, page=page)
+    return page

@@ -1,36 +1,37 @@
 """The inputs of `crawl-filter` as one stream of units, whatever mix of formats they are.
 
-A file's format goes by its suffix, and where that says nothing (a pipe, ``data.bin``) by its first
-bytes. Whole WARC, HTML and compressed files belong to one shard; plain lines are cut. Units are
-alike for any number of jobs; what is in them is read by `norcli.corpus.sources.units`.
+Whole WARC, HTML and compressed files belong to one shard; plain lines are cut. Units are alike for
+any number of jobs; what is in them is read by `norcli.corpus.sources.units`.
 """
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from itertools import islice
-from typing import BinaryIO, NamedTuple
+from itertools import groupby, islice
+from typing import Any, BinaryIO
 
 from norcli.console import Console
 from norcli.corpus.options import CrawlFilterOptions
-from norcli.corpus.sources.pages import read_html_file
+from norcli.corpus.sources.opening import WHOLE_FILES, Opened, layout_of, open_part
 from norcli.corpus.sources.raw import RawDocument
+from norcli.corpus.sources.transcripts import gather_segments
 from norcli.corpus.sources.units import (
+    READERS,
     FaultUnit,
+    FilesUnit,
     LinesUnit,
     MadeUnit,
-    PagesUnit,
+    RecordsUnit,
     RowsUnit,
     Unit,
     WarcUnit,
 )
 from norcli.errors import DataError
-from norcli.formats.bad_records import BadRecords
-from norcli.formats.compression import PARQUET_MAGIC, decompressed, peek_magic, reading
-from norcli.formats.documents import input_paths, shard_parts
-from norcli.formats.lines import Part, part_blocks
-from norcli.formats.parquet import read_batches
+from norcli.formats.bad_records import BadRecords, FaultList
+from norcli.formats.documents import Place, input_paths, parse_lines, shard_parts
+from norcli.formats.lines import LineBlock, part_blocks
+from norcli.formats.parquet import read_batches, rows_of_batch
 from norcli.formats.warc import WarcRecord, read_warc
 from norcli.streams import open_input
 
@@ -39,12 +40,6 @@ __all__ = ["Unit", "read_sources", "read_units", "source_paths"]
 UNIT_BYTES = 1 << 20
 FIRST_PAGES, MOST_PAGES = 4, 64
 """A page takes milliseconds to open: few at first, so that the first comes out soon."""
-
-_SUFFIXES = {
-    ".warc": "warc", ".wet": "warc", ".html": "html", ".htm": "html", ".xhtml": "html",
-    ".parquet": "parquet", ".txt": "text", ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl",
-}  # fmt: skip
-_MAGIC_BYTES = 16
 
 
 def source_paths(options: CrawlFilterOptions) -> list[str]:
@@ -62,13 +57,6 @@ def source_paths(options: CrawlFilterOptions) -> list[str]:
         raise
 
 
-def format_of_name(path: str) -> str | None:
-    """Return the format a file's name tells, None where it does not."""
-    name = path.lower().removesuffix(".gz").removesuffix(".zst")
-    dot = name.rfind(".")
-    return _SUFFIXES.get(name[dot:]) if dot >= 0 else None
-
-
 def read_units(options: CrawlFilterOptions, console: Console, bad: BadRecords) -> Iterator[Unit]:
     """Yield the input in units, in order, up to --limit documents.
 
@@ -78,7 +66,7 @@ def read_units(options: CrawlFilterOptions, console: Console, bad: BadRecords) -
         InputMissingError: An input is not there.
         DataError: With --limit only, what `Unit.documents` tells `bad`.
     """
-    units = _units(options)
+    units = _units(options, console)
     if options.limit is None:
         yield from units
         return
@@ -105,83 +93,108 @@ def read_sources(
         yield from unit.documents(options, bad)
 
 
-class _Opened(NamedTuple):
-    """A part whose format is known, and its stream where finding out had to open it."""
-
-    part: Part
-    form: str
-    stream: BinaryIO | None
-
-
-def _units(options: CrawlFilterOptions) -> Iterator[Unit]:
+def _units(options: CrawlFilterOptions, console: Console) -> Iterator[Unit]:
     cut_lines = options.input_format in ("auto", "jsonl", "text")
-    pages: list[str] = []
-    size, most = 0, FIRST_PAGES
+    told: set[str] = set()
+    files = _Files()
     for part in shard_parts(source_paths(options), options.shard, cut_lines):
         try:
-            opened = _open_part(part, options.input_format)
+            opened = open_part(part, options)
         except DataError as error:
+            yield from files.take()
             yield FaultUnit(error, is_damage=True)
             continue
-        if opened.form == "html" and part.path != "-":
-            if opened.stream is not None:
-                opened.stream.close()
-            pages.append(part.path)
-            size += os.path.getsize(part.path)
-            if len(pages) == most or size >= UNIT_BYTES:
-                yield PagesUnit(pages, size)
-                pages, size, most = [], 0, min(2 * most, MOST_PAGES)
+        if opened.form in WHOLE_FILES and opened.stream is None:
+            yield from files.add(opened.form, part.path)
             continue
-        if pages:
-            yield PagesUnit(pages, size)
-            pages, size = [], 0
+        yield from files.take()
+        layout = opened.layout
+        if layout is not None and options.layout == "auto" and layout.name not in told:
+            told.add(layout.name)
+            console.say(f"{part.name}: read as layout {layout.name} (--layout records: as it is)")
         try:
-            yield from _units_of_part(opened)
+            yield from _units_of_part(opened, options)
         except DataError as error:
             yield FaultUnit(error, is_damage=True)
-    if pages:
-        yield PagesUnit(pages, size)
+    yield from files.take()
 
 
-def _open_part(part: Part, input_format: str) -> _Opened:
-    form = input_format if input_format != "auto" else format_of_name(part.path)
-    if form is not None and part.path != "-":
-        return _Opened(part, form, None)
-    magic, stream = peek_magic(open_input(part.path))
-    if magic == PARQUET_MAGIC and part.path != "-":
-        stream.close()
-        return _Opened(part, "parquet", None)
-    stream = decompressed(stream)
-    with reading(part.name):
-        head, stream = peek_magic(stream, _MAGIC_BYTES)
-    return _Opened(part, form or _format_of_head(head), stream)
+class _Files:
+    """Gathers files of one document each, until they are enough for a unit."""
+
+    def __init__(self) -> None:
+        self._form = ""
+        self._paths: list[str] = []
+        self._size = 0
+        self._most = FIRST_PAGES
+
+    def add(self, form: str, path: str) -> Iterator[Unit]:
+        if form != self._form:
+            yield from self.take()
+            self._form = form
+        self._paths.append(path)
+        self._size += os.path.getsize(path)
+        if len(self._paths) == self._most or self._size >= UNIT_BYTES:
+            self._most = min(2 * self._most, MOST_PAGES)
+            yield from self.take()
+
+    def take(self) -> Iterator[Unit]:
+        if self._paths:
+            yield FilesUnit(self._form, self._paths, self._size)
+            self._paths, self._size = [], 0
 
 
-def _format_of_head(head: bytes) -> str:
-    head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
-    if head.startswith(b"WARC/"):
-        return "warc"
-    return "html" if head.startswith(b"<") else "jsonl"
-
-
-def _units_of_part(opened: _Opened) -> Iterator[Unit]:
-    part, form, stream = opened
-    if form in ("jsonl", "text"):
-        for block in part_blocks(part, stream):
-            yield LinesUnit(part.name, block, is_text=form == "text")
+def _units_of_part(opened: Opened, options: CrawlFilterOptions) -> Iterator[Unit]:
+    part, form, layout, stream = opened
+    most = options.max_record_mib << 20
+    if form == "json" or (layout is not None and layout.group_by):
+        # Neither can be cut at lines: all belongs to the shard in which the file begins.
+        if part.start:
+            return
+        part = part._replace(stop=None)
+    if form in ("jsonl", "text", "json"):
+        blocks = part_blocks(part, stream, most, as_values=form == "json")
+        if layout is not None and layout.group_by:
+            yield from _grouped_units(blocks, opened, layout.group_by)
+            return
+        for block in blocks:
+            yield LinesUnit(part.name, block, form == "text", layout)
         return
-    if form == "parquet" and part.path == "-":
-        raise DataError(
-            "Parquet needs a seekable file", path=part.name, hint="save it first as FILE.parquet"
-        )
     with stream if stream is not None else open_input(part.path) as source:
         if form == "warc":
             yield from _warc_units(source, part.name)
         elif form == "parquet":
-            for first_row, data in read_batches(source, part.name, UNIT_BYTES):
-                yield RowsUnit(part.name, first_row, data)
+            yield from _row_units(source, part.name, options)
         else:
-            yield MadeUnit([read_html_file(source, part.name)])
+            yield MadeUnit([READERS[form](source, part.name)])
+
+
+def _row_units(source: BinaryIO, name: str, options: CrawlFilterOptions) -> Iterator[Unit]:
+    layout = None
+    for first_row, data in read_batches(source, name, UNIT_BYTES):
+        if first_row == 1:
+            layout = layout_of(options, name, rows_of_batch(data)[0])
+        yield RowsUnit(name, first_row, data, layout)
+
+
+def _grouped_units(blocks: Iterator[LineBlock], opened: Opened, key: str) -> Iterator[Unit]:
+    """Yield records that stand one after another with one value in a field as one record each."""
+    faults = FaultList()
+
+    def records() -> Iterator[tuple[Place, dict[str, Any]]]:
+        for block in blocks:
+            yield from parse_lines(block, opened.part.name, None, faults)
+
+    for _, group in groupby(records(), lambda item: item[1].get(key)):
+        members = list(group)
+        for error, is_damage in faults.faults:
+            yield FaultUnit(error, is_damage)
+        faults.faults.clear()
+        place = members[0][0]
+        gathered = gather_segments([record for _, record in members])
+        yield RecordsUnit([(place, gathered)], opened.layout, 100 * len(members))
+    for error, is_damage in faults.faults:
+        yield FaultUnit(error, is_damage)
 
 
 def _warc_units(stream: BinaryIO, name: str) -> Iterator[Unit]:

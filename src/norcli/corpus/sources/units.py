@@ -7,12 +7,18 @@ What was wrong in the input is a unit, too, and is told in its turn.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 from norcli.corpus.options import CrawlFilterOptions
-from norcli.corpus.sources.pages import read_html_file, warc_document
+from norcli.corpus.sources.layouts import Layout
+from norcli.corpus.sources.pages import (
+    read_html_file,
+    read_subtitle_file,
+    read_text_file,
+    warc_document,
+)
 from norcli.corpus.sources.raw import RawDocument
 from norcli.errors import DataError
 from norcli.formats.bad_records import RecordPolicy
@@ -21,6 +27,11 @@ from norcli.formats.lines import LineBlock
 from norcli.formats.parquet import rows_of_batch
 from norcli.formats.warc import WarcRecord
 from norcli.streams import open_input
+
+READERS = {
+    "html": read_html_file, "subtitles": read_subtitle_file, "document": read_text_file,
+}  # fmt: skip
+"""How a file of one document is read."""
 
 
 class Unit(Protocol):
@@ -39,16 +50,52 @@ class Unit(Protocol):
         """
 
 
-def _document(
-    place: Place, record: dict[str, Any], options: CrawlFilterOptions, bad: RecordPolicy
+def _documents(
+    records: Iterable[tuple[Place, dict[str, Any]]],
+    layout: Layout | None,
+    options: CrawlFilterOptions,
+    bad: RecordPolicy,
 ) -> Iterator[RawDocument]:
-    try:
-        text = record_text(record, options.text_key, place)
-    except DataError as error:
-        bad.handle(error)
+    """Make documents of records, by their layout or as they stand."""
+    if layout is not None:
+        yield from _adapted(records, layout, options, bad)
         return
-    del record[options.text_key]
-    yield RawDocument(place, record, text)
+    key = options.text_key
+    for place, record in records:
+        try:
+            text = record_text(record, key, place)
+        except DataError as error:
+            bad.handle(error)
+            continue
+        del record[key]
+        yield RawDocument(place, record, text)
+
+
+def _adapted(
+    records: Iterable[tuple[Place, dict[str, Any]]],
+    layout: Layout,
+    options: CrawlFilterOptions,
+    bad: RecordPolicy,
+) -> Iterator[RawDocument]:
+    # A flag is the user's word and comes before what the layout supposes.
+    supposed = {
+        name: value
+        for name, value in layout.provenance.items()
+        if getattr(options, name, None) is None
+    }
+    for place, record in records:
+        try:
+            for text, fields, fault in layout.adapt(record):
+                fields = supposed | fields
+                if fault is None:
+                    yield RawDocument(place, fields, text)
+                else:
+                    yield RawDocument(place, fields, fault=fault, fault_value=layout.name)
+        except ValueError as error:
+            bad.handle(DataError(
+                f"layout {layout.name}: {error}", path=place.path, line=place.line,
+                hint="name another with --layout; records takes them as they stand",
+            ))  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +104,8 @@ class LinesUnit:
 
     name: str
     block: LineBlock
-    is_text: bool
+    is_text: bool = False
+    layout: Layout | None = None
 
     @property
     def size(self) -> int:
@@ -67,8 +115,21 @@ class LinesUnit:
     def documents(self, options: CrawlFilterOptions, bad: RecordPolicy) -> Iterator[RawDocument]:
         """Parse the lines."""
         text_key = options.text_key if self.is_text else None
-        for place, record in parse_lines(self.block, self.name, text_key, bad):
-            yield from _document(place, record, options, bad)
+        records = parse_lines(self.block, self.name, text_key, bad)
+        yield from _documents(records, self.layout, options, bad)
+
+
+@dataclass(frozen=True, slots=True)
+class RecordsUnit:
+    """Records that had to be put together where they were read: segments of one programme."""
+
+    records: list[tuple[Place, dict[str, Any]]]
+    layout: Layout | None
+    size: int
+
+    def documents(self, options: CrawlFilterOptions, bad: RecordPolicy) -> Iterator[RawDocument]:
+        """Adapt them."""
+        yield from _documents(self.records, self.layout, options, bad)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +139,7 @@ class RowsUnit:
     name: str
     first_row: int
     data: bytes
+    layout: Layout | None
 
     @property
     def size(self) -> int:
@@ -86,8 +148,9 @@ class RowsUnit:
 
     def documents(self, options: CrawlFilterOptions, bad: RecordPolicy) -> Iterator[RawDocument]:
         """Make records of the rows."""
-        for row, record in enumerate(rows_of_batch(self.data), self.first_row):
-            yield from _document(Place(self.name, row), record, options, bad)
+        rows = enumerate(rows_of_batch(self.data), self.first_row)
+        records = ((Place(self.name, row), record) for row, record in rows)
+        yield from _documents(records, self.layout, options, bad)
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +163,7 @@ class WarcUnit:
     @property
     def size(self) -> int:
         """Bytes of the records."""
-        return sum(record.size for record in self.records)
+        return sum(len(record.content or b"") for record in self.records)
 
     def documents(self, options: CrawlFilterOptions, bad: RecordPolicy) -> Iterator[RawDocument]:
         """Take the page out of each response."""
@@ -113,9 +176,10 @@ class WarcUnit:
 
 
 @dataclass(frozen=True, slots=True)
-class PagesUnit:
-    """Some HTML files, opened only in the worker."""
+class FilesUnit:
+    """Some files of one document each, opened only in the worker."""
 
+    form: str
     paths: list[str]
     size: int
 
@@ -124,7 +188,7 @@ class PagesUnit:
         for path in self.paths:
             try:
                 with open_input(path) as stream:
-                    yield read_html_file(stream, path)
+                    yield READERS[self.form](stream, path)
             except DataError as error:
                 bad.handle_damage(error)
 
