@@ -1,16 +1,21 @@
 """Deduplicate in one pass: drop what repeats an earlier document, hand on the rest at once.
 
-``norcli dedup --online``. Documents are decided in small batches; a batch ends early when a pipe
-has nothing more to read, so that nothing waits for data that may never come. Memory grows with
-the documents kept, not with their texts.
+``norcli dedup --online``, and what compares whole texts or addresses alone when it reads a pipe.
+Documents are decided in small batches; a batch ends early when a pipe has nothing more to read,
+so that nothing waits for data that may never come. Memory grows with the documents kept, not
+with their texts.
 """
 
 from __future__ import annotations
 
+from array import array
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from norcli.console import Console
 from norcli.dedup.banding import Banding
@@ -18,10 +23,11 @@ from norcli.dedup.collecting import batch_scopes, open_evaluation, open_indexes
 from norcli.dedup.kept import EXACT, KeptIndex
 from norcli.dedup.options import DedupOptions
 from norcli.dedup.reading import Reading, RecordSource
-from norcli.dedup.signatures import Signer
-from norcli.dedup.statistics import DedupResult
+from norcli.dedup.signatures import Signatures, Signer
+from norcli.dedup.statistics import DedupResult, source_pairs
 from norcli.dedup.storage import StoredIndex
 from norcli.dedup.survivors import IdStore
+from norcli.dedup.urls import url_hashes
 from norcli.dedup.writing import ItemWriter, Verdict, parsed, side_file
 from norcli.formats.documents import text_id
 
@@ -30,79 +36,151 @@ DELAY_BYTES = 1 << 20
 """A document is decided after at most so many further ones, or bytes of text."""
 
 
+class Gatherer:
+    """Documents that wait to be decided about together.
+
+    Args:
+        decide: Called with them when there are enough, or no more for now.
+    """
+
+    def __init__(self, decide: Callable[[list[Reading]], None]) -> None:
+        self._decide = decide
+        self._waiting: list[Reading] = []
+        self._bytes = 0
+
+    def add(self, reading: Reading) -> None:
+        """Take the next document."""
+        self._waiting.append(reading)
+        self._bytes += len(reading.text)
+        if len(self._waiting) >= DELAY_TEXTS or self._bytes >= DELAY_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Have those decided that wait."""
+        batch, self._waiting, self._bytes = self._waiting, [], 0
+        if batch:
+            self._decide(batch)
+
+
+class _Stages:
+    """The methods of a run, one after the other; each compares what the ones before let pass."""
+
+    def __init__(self, options: DedupOptions, banding: Banding | None) -> None:
+        self._url_key = options.url_key
+        self.indexes = {
+            method: KeptIndex(banding if method == "minhash" else None) for method in options.method
+        }
+
+    def offer(
+        self, batch: list[Reading], signatures: Signatures, scopes: Any,
+        rows: npt.NDArray[np.int64], begin: int,
+    ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.float64], list[str | None]]:  # fmt: skip
+        """Offer the documents of some rows.
+
+        Returns:
+            For all rows the number of the document each repeats (its own for none), the
+            estimated similarity, and the method that found it.
+        """
+        numbers = begin + np.arange(len(batch), dtype=np.int64)
+        survivors, similarity = numbers.copy(), np.full(len(batch), np.nan)
+        methods: list[str | None] = [None] * len(batch)
+        for method, index in self.indexes.items():
+            compared, chosen = signatures, rows
+            if method == "url":
+                compared = _url_signatures(batch, self._url_key, scopes)
+                chosen = rows[compared.shingles[rows] > 0]
+            found, similar = index.offer(compared, chosen, numbers[chosen])
+            repeats = found != numbers[chosen]
+            for row, one in zip(chosen[repeats].tolist(), similar[repeats].tolist(), strict=True):
+                methods[row] = "exact" if method == "minhash" and one == EXACT else method
+            survivors[chosen], similarity[chosen] = found, similar
+            rows = np.setdiff1d(rows, chosen[repeats])
+        return survivors, similarity, methods
+
+    def begin_with(self, signatures: Signatures, numbers: npt.NDArray[np.int64]) -> None:
+        """Take the documents of an earlier index as kept."""
+        for method, index in self.indexes.items():
+            if method != "url":
+                index.offer(signatures, np.arange(len(numbers)), numbers)
+
+
+def _url_signatures(batch: list[Reading], key: str, scopes: Any) -> Signatures:
+    """Return the hashed addresses in the form of exact signatures; 0 shingles for no address."""
+    hashes = url_hashes([reading.record.get(key) for reading in batch])
+    known = hashes.any(axis=1)
+    if scopes is not None:
+        hashes ^= scopes[:, None]
+    empty = np.empty((len(batch), 0), np.uint8)
+    return Signatures(hashes, known.astype(np.int64), empty, empty.astype(np.uint64))
+
+
 @dataclass
 class _OnlineRun:
-    """The state of one run: the kept documents, the batch being gathered, the outputs."""
+    """The state of one run: the kept documents and the outputs."""
 
     options: DedupOptions
     signer: Signer
-    index: KeptIndex
+    stages: _Stages
     out: ItemWriter
     rejects: ItemWriter | None
     result: DedupResult
     ids: IdStore = field(default_factory=IdStore)
-    sources: list[str] = field(default_factory=list)
-    names: dict[str, str] = field(default_factory=dict)
-    waiting: list[Reading] = field(default_factory=list)
-    waiting_bytes: int = 0
-    known: int = 0
-
-    def add(self, reading: Reading) -> None:
-        """Take the next document, and decide when enough are waiting."""
-        record_id = reading.record.get("id")
-        self.ids.append(text_id(reading.text) if record_id is None else str(record_id))
-        source = str(reading.record.get("source") or "")
-        self.sources.append(self.names.setdefault(source, source))
-        self.waiting.append(reading)
-        self.waiting_bytes += len(reading.text)
-        if len(self.waiting) >= DELAY_TEXTS or self.waiting_bytes >= DELAY_BYTES:
-            self.decide()
+    # By number: the document that each repeats, its own number for none; its source.
+    survivors: array[int] = field(default_factory=lambda: array("q"))
+    sources: array[int] = field(default_factory=lambda: array("i"))
+    names: dict[str, int] = field(default_factory=dict)
 
     def begin_with(self, path: str, index: StoredIndex) -> None:
         """Take the documents of an earlier index as kept."""
         begin = len(self.ids)
         numbers = np.arange(begin, begin + len(index.ids), dtype=np.int64)
         for number in range(len(index.ids)):
-            self.ids.append_raw(index.ids.raw(number))
-        self.sources += [path] * len(index.ids)
-        self.index.offer(index.signatures, numbers - begin, numbers)
-        self.known = self.result.known_documents = len(self.ids)
+            self.ids.append(index.ids[number])
+        self.survivors.extend(numbers.tolist())
+        self.sources.extend([self.names.setdefault(path, len(self.names))] * len(index.ids))
+        self.stages.begin_with(index.signatures, numbers)
+        self.result.known_documents = len(self.ids)
 
-    def decide(self) -> None:
-        """Decide about the documents that wait, and write them."""
-        batch, self.waiting, self.waiting_bytes = self.waiting, [], 0
-        if not batch:
-            return
+    def _note(self, reading: Reading) -> None:
+        record_id = reading.record.get("id")
+        self.ids.append(text_id(reading.text) if record_id is None else str(record_id))
+        source = str(reading.record.get("source") or "")
+        self.sources.append(self.names.setdefault(source, len(self.names)))
+
+    def decide(self, batch: list[Reading]) -> None:
+        """Decide about documents, and write them."""
+        begin = len(self.ids)
         texts = [reading.text.encode("utf-8", "surrogatepass") for reading in batch]
         scopes = batch_scopes(batch, self.options.scope)
         signatures, found = self.signer.examine(texts, scopes)
-        begin = self.known + self.result.records_in
         clean = np.ones(len(batch), bool)
         if found is not None:
             clean = found[0] < self.options.decontaminate_hits
-        rows = np.flatnonzero(clean)
-        offered = iter(zip(*self.index.offer(signatures, rows, begin + rows), strict=True))
+        survivors, similarity, methods = self.stages.offer(
+            batch, signatures, scopes, np.flatnonzero(clean), begin
+        )
         self.result.records_in += len(batch)
         self.result.texts_without_ngrams += int(np.count_nonzero(signatures.shingles == 0))
+        self.survivors.extend(survivors.tolist())
         for row, reading in enumerate(batch):
+            self._note(reading)
             verdict = Verdict(self.ids[begin + row], None)
-            if clean[row]:
-                survivor, similarity = next(offered)
-                verdict = self._verdict(begin + row, int(survivor), float(similarity))
-            elif found is not None and self.signer.evaluation is not None:
+            if not clean[row] and found is not None and self.signer.evaluation is not None:
                 place = self.signer.evaluation.places[found[1][row]]
                 verdict = verdict.contaminated(place, int(found[0][row]))
-                self.result.dropped_contaminated += 1
+                self.result.count_contaminated(place)
+            elif methods[row] is not None:
+                verdict = self._duplicate(begin + row, methods[row] or "", float(similarity[row]))
             self._write(reading, verdict)
 
-    def _verdict(self, number: int, survivor: int, similarity: float) -> Verdict:
-        verdict = Verdict(self.ids[survivor], None)
-        if survivor == number:
-            return verdict
-        exact = similarity == EXACT
-        verdict = verdict.duplicate(1.0 if exact else similarity, exact)
-        self.result.count_drop(verdict.method or "", self.sources[number], self.sources[survivor])
-        return verdict
+    def _duplicate(self, number: int, method: str, similarity: float) -> Verdict:
+        survivor = self.survivors[number]
+        # What one method kept may have been dropped by a later one.
+        while self.survivors[survivor] != survivor:
+            survivor = self.survivors[survivor]
+        self.survivors[number] = survivor
+        self.result.count_drop(method)
+        return Verdict(self.ids[survivor], None).duplicate(method, similarity)
 
     def _write(self, reading: Reading, verdict: Verdict) -> None:
         options, key = self.options, self.options.text_key
@@ -117,11 +195,6 @@ class _OnlineRun:
             self.rejects.write(parsed(reading.item, key) | reasons)
         self.result.records_out += kept or options.mark
 
-    def hand_on(self) -> None:
-        """Decide and flush: standard input has nothing more for now."""
-        self.decide()
-        self.out.flush()
-
 
 def run_online(options: DedupOptions, banding: Banding | None, console: Console) -> DedupResult:
     """Deduplicate the inputs in one pass.
@@ -133,21 +206,32 @@ def run_online(options: DedupOptions, banding: Banding | None, console: Console)
     source = RecordSource(options, console, twice=False)
     signer = Signer(options.ngram, banding, options.seed, open_evaluation(options, console))
     indexes = open_indexes(options, banding)
+    stages = _Stages(options, banding)
     with ExitStack() as stack:
         out = stack.enter_context(ItemWriter(options, options.text_key))
         rejects = side_file(stack, options.rejects, options)
-        run = _OnlineRun(options, signer, KeptIndex(banding), out, rejects, result)
-        for path, index in indexes.items():
-            run.begin_with(path, index)
-        source.before_wait = run.hand_on
+        run = _OnlineRun(options, signer, stages, out, rejects, result)
+        for path in list(indexes):
+            run.begin_with(path, indexes.pop(path))
+        gatherer = Gatherer(run.decide)
+
+        def hand_on() -> None:
+            gatherer.flush()
+            out.flush()
+
+        source.before_wait = hand_on
         progress = stack.enter_context(console.progress("deduplicating", None, "documents"))
         for reading in source.documents():
-            run.add(reading)
+            gatherer.add(reading)
             progress.advance()
-        run.decide()
+        gatherer.flush()
     result.bytes_in, result.bad_records = source.bytes_read, source.bad_count
     result.bytes_out = out.bytes
-    result.pairs_compared, result.searches_cut = run.index.compared, run.index.cut
+    result.pairs_compared = sum(index.compared for index in stages.indexes.values())
+    result.searches_cut = sum(index.cut for index in stages.indexes.values())
+    result.source_pairs = source_pairs(
+        np.array(run.survivors, np.int64), np.array(run.sources, np.int32), list(run.names)
+    )
     if result.records_in == 0:
         console.warn("the input holds no records; the output is empty")
     return result

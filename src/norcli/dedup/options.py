@@ -40,6 +40,10 @@ class MatchingOptions:
         0.7, help="Jaccard similarity of word n-grams from which documents are duplicates",
         group=MATCHING, minimum=0.1, maximum=1.0,
     )  # fmt: skip
+    url_key: str = option(
+        "url", help="Field that holds the address, for --method url", group=MATCHING,
+        metavar="KEY",
+    )  # fmt: skip
     ngram: int = option(5, help="Words in an n-gram", group=MATCHING, minimum=1, maximum=64)
     num_perm: int = option(
         256, help="MinHash values per document", group=MATCHING, minimum=16, maximum=4096

@@ -19,7 +19,7 @@ from norcli.dedup.collecting import Collected, collect
 from norcli.dedup.deciding import Decisions, decide, sweep
 from norcli.dedup.options import DedupOptions
 from norcli.dedup.reading import Item, RecordSource
-from norcli.dedup.statistics import DedupResult
+from norcli.dedup.statistics import DedupResult, source_pairs
 from norcli.dedup.storage import save_index, settings_of
 from norcli.dedup.writing import ItemWriter, Verdict, parsed, side_file
 from norcli.formats.documents import Place, input_bytes, input_paths
@@ -118,6 +118,9 @@ def run_dedup(options: DedupOptions, console: Console) -> DedupResult:
             result.sweep = sweep(collected, options, banding)
             return result
         decisions = decide(collected, options, banding, result)
+        result.source_pairs = source_pairs(
+            decisions.survivors, collected.source_codes, collected.sources
+        )
         _warn(result, console)
         _Output(options, collected, decisions, result).write(source, console)
         if options.save_index is not None:
@@ -191,12 +194,9 @@ class _Output:
         options, decisions = self.options, self.decisions
         verdict = self._verdict(number)
         if decisions.contaminated[number]:
-            self.result.dropped_contaminated += 1
+            self.result.count_contaminated(verdict.duplicate_of or "")
         elif not kept:
-            collected, survivor = self.collected, int(decisions.survivors[number])
-            self.result.count_drop(
-                verdict.method or "", collected.source_of(number), collected.source_of(survivor)
-            )
+            self.result.count_drop(verdict.method or "")
         if not kept and self.rejects is not None:
             reasons = verdict.reasons(options.threshold, options.decontaminate_hits)
             self.rejects.write(parsed(item, options.text_key) | reasons)
@@ -215,4 +215,5 @@ class _Output:
             return verdict.contaminated(place, int(collected.hits[number]))
         if survivor == number:
             return verdict
-        return verdict.duplicate(float(decisions.jaccard[number]), bool(decisions.exact[number]))
+        method = "exact" if decisions.exact[number] else "minhash"
+        return verdict.duplicate(method, float(decisions.jaccard[number]))

@@ -27,7 +27,7 @@ class Verdict(NamedTuple):
         size: Documents in the cluster; None where it is not known yet (--online).
         duplicate_of: Id of the survivor, None for survivors.
         jaccard: Estimated similarity to the survivor, None for survivors.
-        method: ``exact``, ``minhash`` or ``decontaminate``, None for survivors.
+        method: ``url``, ``exact``, ``minhash`` or ``decontaminate``, None for survivors.
         passages: Passages of evaluation sets in the document, if that is why it goes;
             `duplicate_of` names the evaluation text then.
     """
@@ -48,12 +48,15 @@ class Verdict(NamedTuple):
             return "duplicate"
         return "unique" if self.size == 1 else "survivor"
 
-    def duplicate(self, jaccard: float, exact: bool) -> Verdict:
-        """Return the verdict on a duplicate of the cluster's survivor."""
-        return self._replace(
-            duplicate_of=self.cluster, jaccard=round(jaccard, 4),
-            method="exact" if exact else "minhash",
-        )  # fmt: skip
+    def duplicate(self, method: str, jaccard: float) -> Verdict:
+        """Return the verdict on a duplicate of the cluster's survivor.
+
+        Args:
+            method: That found it: ``url``, ``exact`` or ``minhash``.
+            jaccard: Estimated similarity, of use for ``minhash`` only.
+        """
+        known = {"exact": 1.0, "minhash": round(jaccard, 4)}
+        return self._replace(duplicate_of=self.cluster, jaccard=known.get(method), method=method)
 
     def contaminated(self, place: str, passages: int) -> Verdict:
         """Return the verdict on a document that holds passages of an evaluation text."""
@@ -70,9 +73,12 @@ class Verdict(NamedTuple):
 
     def reasons(self, threshold: float, least_passages: int) -> dict[str, Any]:
         """Return the fields of --rejects."""
-        value, limit = self.jaccard, threshold
+        value: float | None = self.jaccard
+        limit: float | None = threshold
         if self.method == "exact":
             limit = 1.0
+        elif self.method == "url":
+            limit = None
         elif self.passages is not None:
             value, limit = self.passages, least_passages
         return {
