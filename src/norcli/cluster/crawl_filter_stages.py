@@ -46,14 +46,20 @@ def plan_run(options: CrawlFilterOptions) -> Run:
         outputs["rejects"] = options.rejects
     watched = [*paths, *([options.rules] if options.rules else [])]
     folder = options.work_dir or f"{options.output.replace(TASK_MARK, 'N')}.work"
-    return Run(
+    run = Run(
         folder=Path(folder).absolute(),
         command="crawl-filter",
         options=option_values(settings),
         header=run_header(effective_config(settings), watched, outputs),
         stages=(Stage(FILTER, tasks), Stage(FINISH, 1)),
         started_in=os.getcwd(),
-    )  # fmt: skip
+    )
+    # Of a run that has begun they were checked at its start, and some may be its own by now.
+    if not run.has_begun:
+        for path in outputs.values():
+            for number in range(tasks if TASK_MARK in path else 1):
+                check_output(numbered(path, number), options.overwrite)
+    return run
 
 
 def run_in_tasks(options: CrawlFilterOptions, console: Console) -> Funnel | None:
@@ -66,10 +72,6 @@ def run_in_tasks(options: CrawlFilterOptions, console: Console) -> Funnel | None
         NorcliError: What is wrong, or which task failed and how.
     """
     run = plan_run(options)
-    if not options.overwrite and not (run.folder / "plan.json").exists():
-        for path in {options.output, options.rejects or options.output}:
-            for number in range(run.stage(FILTER).tasks if TASK_MARK in path else 0):
-                check_output(numbered(path, number), overwrite=False)
     if not carry_out(run, options, options.jobs or 1, options.overwrite, console):
         return None
     funnel = Funnel.of_state(run.manifest(FINISH, 0)["stats"])
@@ -107,7 +109,7 @@ def _check_options(options: CrawlFilterOptions) -> None:
 
 
 def _in_one_process(options: CrawlFilterOptions) -> CrawlFilterOptions:
-    return dataclasses.replace(options, executor=None, tasks=None)
+    return dataclasses.replace(options, executor=None, tasks=None, overwrite=True)
 
 
 def _filter(task: Task) -> Made:
@@ -118,7 +120,7 @@ def _filter(task: Task) -> Made:
         files["rejects"] = _place(task, "rejects", options.rejects)
     own = dataclasses.replace(
         _in_one_process(options), shard=f"{task.number}/{task.count}", jobs=task.jobs,
-        output=str(files["output"]), overwrite=True,
+        output=str(files["output"]),
         rejects=str(files["rejects"]) if "rejects" in files else None,
     )  # fmt: skip
     funnel = filter_crawl(own, task.console)

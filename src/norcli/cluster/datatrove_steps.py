@@ -192,7 +192,7 @@ def match_completions(run: Run, stage: str) -> None:
         mark = folder / f"{number:0{DIGITS}}"
         if number in unfinished:
             mark.unlink(missing_ok=True)
-        else:
+        elif not mark.exists():
             mark.touch()
 
 

@@ -108,7 +108,7 @@ def plan(run: Run, options: ExecutorOptions) -> dict[str, Any]:
         "stages": ", ".join(f"{stage.name} ({stage.tasks})" for stage in run.stages),
     }
     if options.executor == "slurm":
-        settings = _settings(run, find_data_machine(options.cluster_file), 1)
+        settings = _settings(find_data_machine(options.cluster_file), 1)
         found |= {"time": settings["time"], "memory_gb_per_core": settings["mem_per_cpu_gb"]}
         named = {"partition": settings["partition"], "qos": settings["qos"],
                  **settings["sbatch_args"]}  # fmt: skip
@@ -167,7 +167,10 @@ def _submit(run: Run, machine: Machine, jobs: int, console: Console) -> None:
     executors = []
     for stage in run.stages:
         match_completions(run, stage.name)
-        executor = slurm_tasks(run, stage.name, depends=executor, **_settings(run, machine, jobs))
+        executor = slurm_tasks(
+            run, stage.name, depends=executor, job_name=f"norcli-{run.command}-{stage.name}",
+            **_settings(machine, jobs),
+        )  # fmt: skip
         executors.append(executor)
     assert executor is not None, "a run has stages"
     try:
@@ -217,7 +220,7 @@ def _check_queue(run: Run, jobs_file: Path) -> None:
         )
 
 
-def _settings(run: Run, machine: Machine, jobs: int) -> dict[str, Any]:
+def _settings(machine: Machine, jobs: int) -> dict[str, Any]:
     """Return what SLURM is asked for; nothing is asked for that the user did not name.
 
     Raises:
@@ -245,6 +248,5 @@ def _settings(run: Run, machine: Machine, jobs: int) -> dict[str, Any]:
         "mem_per_cpu_gb": machine.memory_per_cpu_gb,
         "max_array_size": machine.max_array_size,
         "env_command": "\n".join(setup),
-        "job_name": f"norcli-{run.command}",
         "sbatch_args": extra,
     }

@@ -91,10 +91,7 @@ class Run:
             CannotCreateError: The folder holds something else, or cannot be made.
         """
         if (self.folder / "plan.json").exists():
-            old = Run.load(self.folder)
-            difference = run_difference(old.header, self.header)
-            if difference is None and old.stages != self.stages:
-                difference = f"it has {_tasks(old)} tasks, not {_tasks(self)}"
+            difference = self._difference()
             if difference is not None and not overwrite:
                 raise ConfigError(
                     f"another run is in this folder: {difference}", path=self.folder,
@@ -115,6 +112,20 @@ class Run:
         }
         with atomic_file(str(self.folder / "plan.json"), overwrite=True) as stream:
             stream.write(orjson.dumps(plan, option=orjson.OPT_INDENT_2))
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether the folder holds the same run, begun and not yet complete."""
+        exists = (self.folder / "plan.json").exists()
+        return exists and not (self._difference() or self.is_complete or self._is_spent)
+
+    def _difference(self) -> str | None:
+        """Return how the run in the folder differs from this one."""
+        old = Run.load(self.folder)
+        difference = run_difference(old.header, self.header)
+        if difference is None and old.stages != self.stages:
+            return f"it has {_tasks(old)} tasks, not {_tasks(self)}"
+        return difference
 
     def _clear(self) -> None:
         (self.folder / "plan.json").unlink()
