@@ -26,11 +26,13 @@ from norcli.corpus.privacy import count_kinds, find_personal_data, mask
 from norcli.corpus.quality import PROTECTED, QualityMeter, Rows, Rules, Violation
 from norcli.corpus.sentences import split_sentences
 from norcli.corpus.sources.raw import RawDocument
+from norcli.corpus.sources.removal import REMOVAL_LIST, RemovalList
 from norcli.errors import UsageError
 from norcli.formats.documents import text_id
 
 # Rules switched by --disable that have no threshold in rules.toml.
 BOILERPLATE = "boilerplate"
+_YES_OR_NO = {"yes": True, "no": False, None: None}
 _OWN_FIELDS = frozenset(("id", "text", "lang", "lang_score", "lang_segments"))
 
 
@@ -99,6 +101,14 @@ def kept_languages(options: CrawlFilterOptions) -> tuple[str, ...]:
     return codes
 
 
+def _remove_listed(works: Sequence[_Work], removed: RemovalList) -> None:
+    """Empty documents that are on the removal list of all but their ids."""
+    for work in works:
+        if field_name := removed.names(work.raw.fields):
+            work.text, work.raw.fields = "", {"id": work.raw.fields.get("id")}
+            work.violation = Violation(REMOVAL_LIST, field_name, "")
+
+
 class FilterPipeline:
     """Decides over batches of documents; made once per process.
 
@@ -125,8 +135,10 @@ class FilterPipeline:
             self._boilerplate = None if BOILERPLATE in options.disable else BoilerplateLines()
         self._disabled = frozenset(options.disable)
         provenance = {"source": options.source, "source_group": options.source_group,
-                      "license": options.license}  # fmt: skip
+                      "license": options.license,
+                      "copyrighted": _YES_OR_NO.get(options.copyrighted)}  # fmt: skip
         self._provenance = {key: value for key, value in provenance.items() if value is not None}
+        self._removed = None if options.remove is None else RemovalList.load(options.remove)
 
     def process(self, batch: Sequence[RawDocument]) -> list[Decision]:
         """Decide over each document of a batch, in order.
@@ -134,10 +146,11 @@ class FilterPipeline:
         Raises:
             DataError: With --from-annotations: a record has none.
         """
-        if self._options.from_annotations:
-            works = [self._reopen(raw) for raw in batch]
-        else:
-            works = [self._open(raw) for raw in batch]
+        reopens = self._options.from_annotations
+        works = [self._reopen(raw) if reopens else self._open(raw) for raw in batch]
+        if self._removed is not None:
+            _remove_listed(works, self._removed)
+        if not reopens:
             self._normalize(works)
             self._identify([work for work in works if work.violation is None])
             self._measure([w for w in works if w.text and self._is_wanted(w)])
@@ -181,7 +194,7 @@ class FilterPipeline:
         work = _Work(raw, text, size, size)
         if self._options.sentences:
             raw.fields.pop("sentences", None)
-        found = take_annotation(raw.fields, self._kept, raw.place)
+        found = take_annotation(raw.fields, self._kept, self._languages_text, raw.place)
         work.language, work.row, work.personal_data = found
         work.violation = self._check_language(found.language)
         return work
@@ -253,11 +266,12 @@ class FilterPipeline:
                         work.spared = violation.rule
 
     def _decide(self, work: _Work) -> Decision:
-        if work.text and self._is_wanted(work):
+        is_written = self._is_wanted(work) or self._options.rejects is not None
+        if work.text and is_written:
             self._protect(work)
         violation, would_drop = work.violation, None
         record: dict[str, Any] | None = None
-        if violation is None or self._options.annotate or self._options.rejects is not None:
+        if is_written:
             record = self._record(work)
             if self._options.annotate and work.row is not None:
                 annotate(record, work.language, work.row, self._languages_text, violation)

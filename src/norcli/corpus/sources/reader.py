@@ -27,7 +27,7 @@ from norcli.corpus.sources.units import (
     Unit,
     WarcUnit,
 )
-from norcli.errors import DataError
+from norcli.errors import DataError, InputMissingError
 from norcli.formats.bad_records import BadRecords, FaultList
 from norcli.formats.documents import Place, input_paths, parse_lines, shard_parts
 from norcli.formats.lines import LineBlock, part_blocks
@@ -46,9 +46,11 @@ def source_paths(options: CrawlFilterOptions) -> list[str]:
     """Return the input files; a folder is refused with the way to list its pages.
 
     Raises:
-        InputMissingError: A file does not exist.
+        InputMissingError: A file does not exist, or the removal list does not.
         DataError: One is a directory.
     """
+    if options.remove is not None and not os.path.exists(options.remove):
+        raise InputMissingError("no such file", path=options.remove)
     try:
         return input_paths(options)
     except DataError as error:
