@@ -243,9 +243,9 @@ def test_memory_is_bounded_by_tiles_not_by_tensors(
     sizes: list[int] = []
     from norcli.quantize import convert as module
 
-    def measured(values: np.ndarray, kind: GgmlType) -> np.ndarray:
+    def measured(values: np.ndarray, kind: GgmlType, importance: None) -> np.ndarray:
         sizes.append(values.size)
-        return encode(values, kind)
+        return encode(values, kind, importance)
 
     encode = module.encode
     monkeypatch.setattr(module, "encode", measured)

@@ -36,6 +36,10 @@ def run(options: QuantizeOptions, console: Console) -> Outcome:
 
         paths = [file.path for file in report.files]
         check_files(options.model, report.tokenizer, paths, console)
+    if options.report and not options.json and options.output != "-":
+        from norcli.quantize.report_text import report_text
+
+        write_text(report_text(report))
     if options.json and options.output != "-":
         write_text(json.dumps(report.as_dict(), ensure_ascii=False) + "\n")
     return Outcome(report.as_dict(), report.summary)

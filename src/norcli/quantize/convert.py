@@ -13,7 +13,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, BinaryIO
 
@@ -30,10 +30,12 @@ from norcli.quantize.importance import (
     read_importance,
     write_importance,
 )
+from norcli.quantize.kernels.decode import decode
 from norcli.quantize.kernels.encode import Bytes, Floats, encode
 from norcli.quantize.options import QuantizeOptions
 from norcli.quantize.plan import Layout, Source, lay_out, open_source
-from norcli.quantize.report import ConversionReport, FileReport, describe_file
+from norcli.quantize.quality import Quality
+from norcli.quantize.report import ConversionReport, FileReport, TensorErrors, describe_file
 from norcli.quantize.tensor_names import PlannedTensor
 from norcli.streams import atomic_file, check_output, refuse_terminal
 
@@ -61,6 +63,15 @@ class Tile:
     importance: Floats | None = None
 
 
+@dataclass(frozen=True)
+class Encoded:
+    """A tile's bytes for each file, with its squared errors and squared weights if measured."""
+
+    data: list[Bytes]
+    errors: list[float] = field(default_factory=list)
+    power: float = 0.0
+
+
 def quantize(options: QuantizeOptions, console: Console) -> ConversionReport:
     """Convert a model directory into one GGUF file per type.
 
@@ -71,21 +82,13 @@ def quantize(options: QuantizeOptions, console: Console) -> ConversionReport:
     """
     started = time.perf_counter()
     source = with_importance(open_source(options, console), options, console)
-    layouts = lay_out(options, source)
-    for layout in layouts:
-        if layout.path == "-":
-            refuse_terminal("a GGUF file")
-        check_output(layout.path, options.overwrite)
-    files: list[FileReport] = [describe_file(source, layout) for layout in layouts]
-    for file in files:
-        for line in file.fallback_lines:
-            console.say(line)
-    with ExitStack() as stack:
-        streams = [
-            stack.enter_context(atomic_file(layout.path, overwrite=options.overwrite))
-            for layout in layouts
-        ]
-        _write(source, layouts, streams, options.jobs or 1, console)
+    files = convert_source(source, options, console)
+    quality: list[Quality] = []
+    if options.report_text is not None:
+        from norcli.quantize.quality import measure_quality
+
+        paths = [file.path for file in files]
+        quality = measure_quality(source, options, paths, _convert_silently, console)
     return ConversionReport(
         name=source.name,
         model_class=source.config.model_class,
@@ -94,7 +97,40 @@ def quantize(options: QuantizeOptions, console: Console) -> ConversionReport:
         tokenizer=source.vocabulary.source,
         files=files,
         seconds=time.perf_counter() - started,
+        quality=quality,
     )
+
+
+def _convert_silently(source: Source, options: QuantizeOptions) -> None:
+    convert_source(source, options, Console.silent())
+
+
+def convert_source(source: Source, options: QuantizeOptions, console: Console) -> list[FileReport]:
+    """Write the files of an opened source and say what each holds.
+
+    Raises:
+        DataError: The model holds NaN or infinite weights, or too large ones.
+        CannotCreateError: An output exists, or its folder does not.
+    """
+    layouts = lay_out(options, source)
+    for layout in layouts:
+        if layout.path == "-":
+            refuse_terminal("a GGUF file")
+        check_output(layout.path, options.overwrite)
+    for layout in layouts:
+        for line in describe_file(source, layout).fallback_lines:
+            console.say(line)
+    errors = [TensorErrors() for _ in layouts] if options.report else None
+    with ExitStack() as stack:
+        streams = [
+            stack.enter_context(atomic_file(layout.path, overwrite=options.overwrite))
+            for layout in layouts
+        ]
+        _write(source, layouts, streams, options.jobs or 1, errors, console)
+    return [
+        describe_file(source, layout, errors[number] if errors else None, options.context)
+        for number, layout in enumerate(layouts)
+    ]
 
 
 def with_importance(source: Source, options: QuantizeOptions, console: Console) -> Source:
@@ -132,16 +168,19 @@ def with_importance(source: Source, options: QuantizeOptions, console: Console) 
 
 
 def _write(
-    source: Source, layouts: list[Layout], streams: list[BinaryIO], jobs: int, console: Console
-) -> None:
+    source: Source, layouts: list[Layout], streams: list[BinaryIO], jobs: int,
+    errors: list[TensorErrors] | None, console: Console,
+) -> None:  # fmt: skip
     for layout, stream in zip(layouts, streams, strict=True):
         stream.write(layout.header)
     checkpoint, mapped = source.checkpoint, 0
     total = source.parameters / 1e6
     with console.progress("quantizing", total, "M weights") as progress:
-        for tile, encoded in _encode_tiles(source, layouts, jobs):
-            for stream, data in zip(streams, encoded, strict=True):
+        for tile, encoded in _encode_tiles(source, layouts, jobs, errors is not None):
+            for stream, data in zip(streams, encoded.data, strict=True):
                 stream.write(data.data)
+            for known, error in zip(errors or (), encoded.errors, strict=True):
+                known.add(tile.tensor.name, error, encoded.power, tile.weights)
             if tile.last:
                 for layout, stream in zip(layouts, streams, strict=True):
                     stream.write(padding_after(layout.infos[tile.index].size_bytes))
@@ -155,19 +194,19 @@ def _write(
 
 
 def _encode_tiles(
-    source: Source, layouts: list[Layout], jobs: int
-) -> Iterator[tuple[Tile, list[Bytes]]]:
+    source: Source, layouts: list[Layout], jobs: int, measures: bool
+) -> Iterator[tuple[Tile, Encoded]]:
     """Yield the tiles in file order with their bytes for each file."""
     tiles = _all_tiles(source)
     if jobs == 1:
         for tile in tiles:
-            yield tile, _encode_tile(tile, layouts, source.checkpoint)
+            yield tile, _encode_tile(tile, layouts, source.checkpoint, measures)
         return
-    waiting: deque[tuple[Tile, Future[list[Bytes]]]] = deque()
+    waiting: deque[tuple[Tile, Future[Encoded]]] = deque()
     with ThreadPoolExecutor(jobs) as pool:
         try:
             for tile in tiles:
-                work = partial(_encode_tile, tile, layouts, source.checkpoint)
+                work = partial(_encode_tile, tile, layouts, source.checkpoint, measures)
                 waiting.append((tile, pool.submit(work)))
                 if len(waiting) > 2 * jobs:
                     done, future = waiting.popleft()
@@ -180,7 +219,9 @@ def _encode_tiles(
                 future.cancel()
 
 
-def _encode_tile(tile: Tile, layouts: list[Layout], checkpoint: Checkpoint) -> list[Bytes]:
+def _encode_tile(
+    tile: Tile, layouts: list[Layout], checkpoint: Checkpoint, measures: bool
+) -> Encoded:
     values = tile.load()
     path = None if tile.source is None else checkpoint.entries[tile.source].path
     if not np.isfinite(values).all():
@@ -196,7 +237,16 @@ def _encode_tile(tile: Tile, layouts: list[Layout], checkpoint: Checkpoint) -> l
                     f'tensor "{tile.source}" holds {error.message}', path=path,
                     hint="convert to BF16 or F32",
                 ) from error  # fmt: skip
-    return [encoded[layout.choices[tile.index].kind] for layout in layouts]
+    kinds = [layout.choices[tile.index].kind for layout in layouts]
+    data = [encoded[kind] for kind in kinds]
+    if not measures:
+        return Encoded(data)
+    errors = {kind: _squares(decode(raw, kind) - values) for kind, raw in encoded.items()}
+    return Encoded(data, [errors[kind] for kind in kinds], _squares(values))
+
+
+def _squares(values: Floats) -> float:
+    return float(np.sum(np.square(values, dtype=np.float64)))
 
 
 def _all_tiles(source: Source) -> Iterator[Tile]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from norcli.options import INPUT, GeneralOptions, OutputOptions, option
 
 IMPORTANCE = "Importance matrix"
+REPORT = "Report"
 
 # In the order of size; the names are GGUF's.
 TYPE_NAMES = ("F32", "BF16", "F16", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_1", "Q5_0", "Q4_K_M",
@@ -43,6 +44,25 @@ class QuantizeOptions(OutputOptions, GeneralOptions):
     imatrix_tokens: int = option(
         131072, help="Tokens of the text to read at most", group=IMPORTANCE, minimum=8
     )
+    report: bool = option(
+        False, help="Print sizes, types, errors by tensor and the memory that is needed",
+        group=REPORT,
+    )  # fmt: skip
+    report_text: str | None = option(
+        None, help="Report also perplexity and divergence from the source on this text",
+        group=REPORT, metavar="FILE", complete="file",
+    )  # fmt: skip
+    report_chunk: int = option(
+        512, help="Tokens that the models read at once; the second half is judged",
+        group=REPORT, minimum=16,
+    )  # fmt: skip
+    report_tokens: int = option(
+        51200, help="Tokens of the text to read at most", group=REPORT, minimum=16
+    )
+    context: int | None = option(
+        None, help="Report the memory for this many tokens of context", group=REPORT, minimum=1,
+        default_text="the model's, at most 4096",
+    )  # fmt: skip
     check: bool = option(
         False, help="Load each file in llama.cpp and compare its tokens with the tokenizer's",
         group="Quantization",

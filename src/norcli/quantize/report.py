@@ -1,21 +1,57 @@
 """What a conversion did or would do: sizes, bits per weight, types, fallbacks; and inspection.
 
-Plain data for ``--json`` and ``--stats``, and the lines people read. Measures of quality
-(perplexity, divergence) are not made here yet.
+Plain data for ``--json`` and ``--stats``, and the lines people read. The tables of ``--report``
+are `report_text`'s.
 """
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from norcli.formats.gguf import BLOCKS, GgufFile, TextArray
+from norcli.quantize.memory import MemoryNeed, memory_need
 from norcli.quantize.plan import Layout, Source
+from norcli.quantize.quality import Quality
 
 SHOWN_ITEMS = 4
 SHOWN_LETTERS = 60
+
+
+@dataclass(frozen=True)
+class TensorRow:
+    """One tensor of a file.
+
+    Attributes:
+        rmse: Root mean square of the errors, None where not measured.
+        relative: The same over the root mean square of the weights.
+    """
+
+    name: str
+    type: str
+    wanted: str | None = None
+    rmse: float | None = None
+    relative: float | None = None
+
+
+class TensorErrors:
+    """Squared errors and weights of the tensors of one file, added up tile by tile."""
+
+    def __init__(self) -> None:
+        self._sums: dict[str, tuple[float, float, int]] = {}
+
+    def add(self, name: str, error: float, power: float, weights: int) -> None:
+        """Add a tile's squared error, squared weights and count."""
+        before = self._sums.get(name, (0.0, 0.0, 0))
+        self._sums[name] = (before[0] + error, before[1] + power, before[2] + weights)
+
+    def of(self, name: str) -> tuple[float, float]:
+        """Return a tensor's root mean square error, and that over its weights'."""
+        error, power, weights = self._sums[name]
+        return math.sqrt(error / weights), math.sqrt(error / power) if power else 0.0
 
 
 @dataclass(frozen=True)
@@ -27,6 +63,9 @@ class FileReport:
         tensors: Number of tensors by type.
         tensor_bytes: Bytes of tensors by type.
         fallbacks: Number of tensors by ``wanted → got``.
+        table: Each tensor with its type, the type the name promises where that is another, and
+            its errors where they were measured.
+        memory: What it takes to run the file.
     """
 
     path: str
@@ -36,6 +75,8 @@ class FileReport:
     tensors: dict[str, int]
     tensor_bytes: dict[str, int]
     fallbacks: dict[str, int]
+    table: list[TensorRow]
+    memory: MemoryNeed
 
     @property
     def fallback_lines(self) -> list[str]:
@@ -62,6 +103,7 @@ class ConversionReport:
     tokenizer: str
     files: list[FileReport]
     seconds: float
+    quality: list[Quality] = field(default_factory=list)
 
     @property
     def summary(self) -> str:
@@ -96,8 +138,17 @@ def human_count(count: int) -> str:
     return str(count)
 
 
-def describe_file(source: Source, layout: Layout) -> FileReport:
-    """Return what one file holds, from its layout."""
+def describe_file(
+    source: Source, layout: Layout, errors: TensorErrors | None = None, context: int | None = None
+) -> FileReport:
+    """Return what one file holds, from its layout and, once written, its errors.
+
+    Args:
+        source: The model.
+        layout: The file.
+        errors: What was measured while it was written.
+        context: Tokens of context to count memory for.
+    """
     tensors: Counter[str] = Counter()
     sizes: Counter[str] = Counter()
     fallbacks: Counter[str] = Counter()
@@ -110,6 +161,14 @@ def describe_file(source: Source, layout: Layout) -> FileReport:
     return FileReport(
         layout.path, layout.quantization.name, layout.size_bytes, round(bits, 4),
         dict(sorted(tensors.items())), dict(sorted(sizes.items())), dict(sorted(fallbacks.items())),
+        [
+            TensorRow(
+                info.name, choice.kind.name, choice.wanted.name if choice.fell_back else None,
+                *(errors.of(info.name) if errors else ()),
+            )
+            for choice, info in zip(layout.choices, layout.infos, strict=True)
+        ],
+        memory_need(source.config, layout.size_bytes, context),
     )  # fmt: skip
 
 
