@@ -16,6 +16,8 @@ from norcli.options import GeneralOptions
 
 KERNEL_MODULES = (
     "norcli.corpus.quality",
+    "norcli.corpus.word_count",
+    "norcli.dedup.scanning",
     "norcli.dedup.shingles",
     "norcli.dedup.minhash",
     "norcli.dedup.index",

@@ -5,7 +5,9 @@ What it leaves in memory is all that the decision needs; texts and records are l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,39 +15,14 @@ import numpy.typing as npt
 
 from norcli.console import Console
 from norcli.dedup.banding import Banding
+from norcli.dedup.blocks import BlockSigner, Signed
 from norcli.dedup.contamination import EvaluationTexts, read_evaluation_texts
+from norcli.dedup.ids import IdStore
 from norcli.dedup.options import DedupOptions
-from norcli.dedup.reading import Reading, RecordSource
-from norcli.dedup.signatures import (
-    BATCH_BYTES,
-    BATCH_TEXTS,
-    Signatures,
-    SignatureStore,
-    Signer,
-    scope_hashes,
-)
+from norcli.dedup.reading import Lines, Reading, Records, RecordSource
+from norcli.dedup.signatures import Signatures, SignatureStore, Signer, scope_hashes
 from norcli.dedup.storage import StoredIndex, read_index, settings_of
-from norcli.dedup.survivors import IdStore, Policy
-from norcli.formats.documents import text_id
-
-Batch = tuple[list[bytes], npt.NDArray[np.uint64] | None]
-
-
-def text_batches(readings: Iterable[Reading]) -> Iterator[tuple[list[bytes], list[Reading]]]:
-    """Group documents into batches of about `BATCH_BYTES` of text."""
-    texts: list[bytes] = []
-    members: list[Reading] = []
-    size = 0
-    for reading in readings:
-        text = reading.text.encode("utf-8", "surrogatepass")
-        texts.append(text)
-        members.append(reading)
-        size += len(text)
-        if size >= BATCH_BYTES or len(texts) >= BATCH_TEXTS:
-            yield texts, members
-            texts, members, size = [], [], 0
-    if texts:
-        yield texts, members
+from norcli.dedup.survivors import Policy
 
 
 def batch_scopes(members: list[Reading], scope: str) -> npt.NDArray[np.uint64] | None:
@@ -69,18 +46,15 @@ class Notes:
         self._names: dict[str, int] = {}
         self._codes: list[npt.NDArray[np.int32]] = []
         for path, index in indexes.items():
-            for number in range(len(index.ids)):
-                self.ids.append_raw(index.ids.raw(number))
+            self.ids.extend(bytes(index.ids.raw_bytes), index.ids.ends)
             self._note_sources([path] * len(index.ids))
 
-    def note(self, members: list[Reading]) -> None:
+    def note(self, signed: Signed) -> None:
         """Note the next documents."""
-        for member in members:
-            record_id = member.record.get("id")
-            self.without_id.append(record_id is None)
-            self.ids.append(text_id(member.text) if record_id is None else str(record_id))
-            self.policy.note(member.record, member.text)
-        self._note_sources([str(member.record.get("source") or "") for member in members])
+        self.ids.extend(signed.ids, signed.id_ends)
+        self.without_id += signed.without_id
+        self.policy.note(signed.values, signed.letters)
+        self._note_sources(signed.sources)
 
     def _note_sources(self, sources: list[str]) -> None:
         names = self._names
@@ -165,21 +139,44 @@ def collect(
         store.append(indexes.pop(path).signatures)
     hits = [np.zeros(notes.known, np.int64)]
     hit_texts = [np.full(notes.known, -1, np.int64)]
-
-    def batches() -> Iterator[Batch]:
-        for texts, members in text_batches(source.documents()):
-            notes.note(members)
-            yield texts, batch_scopes(members, options.scope)
-
+    blocks = BlockSigner(signer, options.text_key, options.scope, notes.policy.field)
     with console.progress("reading", None, "documents") as progress:
-        for signatures, found in signer.sign_all(batches(), options.jobs or 1):
-            store.append(signatures)
-            if found is not None:
-                hits.append(found[0])
-                hit_texts.append(found[1])
-            progress.advance(len(signatures))
+        for signed in sign_units(blocks, source.units(), options.jobs or 1):
+            wanted = source.settle(len(signed), signed.bad)
+            if wanted < len(signed):
+                signed = signed.first(wanted)
+            if wanted:
+                notes.note(signed)
+                store.append(signed.signatures)
+                if signed.found is not None:
+                    hits.append(signed.found[0])
+                    hit_texts.append(signed.found[1])
+                progress.advance(wanted)
+            if source.is_full:
+                break
+    source.finish()
     sources, codes = notes.sources()
     return Collected(
         notes.known, store.close(), notes.ids, notes.policy, sources, codes, notes.without_id,
         signer.evaluation, np.concatenate(hits), np.concatenate(hit_texts),
     )  # fmt: skip
+
+
+def sign_units(
+    blocks: BlockSigner, units: Iterator[Lines | Records], jobs: int
+) -> Iterator[Signed]:
+    """Sign units on `jobs` threads; the results keep the order.
+
+    The kernels run without Python's lock, so threads are enough to use several cores.
+    """
+    if jobs <= 1:
+        yield from map(blocks.sign, units)
+        return
+    pending: deque[Future[Signed]] = deque()
+    with ThreadPoolExecutor(jobs) as pool:
+        for unit in units:
+            pending.append(pool.submit(blocks.sign, unit))
+            if len(pending) > 2 * jobs:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()

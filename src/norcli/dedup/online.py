@@ -20,13 +20,13 @@ import numpy.typing as npt
 from norcli.console import Console
 from norcli.dedup.banding import Banding
 from norcli.dedup.collecting import batch_scopes, open_evaluation, open_indexes
+from norcli.dedup.ids import IdStore
 from norcli.dedup.kept import EXACT, KeptIndex
 from norcli.dedup.options import DedupOptions
 from norcli.dedup.reading import Reading, RecordSource
 from norcli.dedup.signatures import Signatures, Signer
 from norcli.dedup.statistics import DedupResult, source_pairs
 from norcli.dedup.storage import StoredIndex
-from norcli.dedup.survivors import IdStore
 from norcli.dedup.urls import url_hashes
 from norcli.dedup.writing import ItemWriter, Verdict, parsed, side_file
 from norcli.formats.documents import text_id

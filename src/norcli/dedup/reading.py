@@ -1,8 +1,8 @@
-"""The records of dedup's inputs, as raw lines: read once to sign, once more to write.
+"""The records of dedup's inputs: read once to sign, once more to write.
 
-Lines of JSONL are passed on as they stand, so that what survives is byte for byte what came in.
-Parquet and text give parsed records. Standard input is spooled to $TMPDIR for the second pass,
-within a bound. Formats, compression and messages are those of `norcli.formats`.
+JSONL goes through in blocks of whole lines, unparsed, so that what survives is byte for byte what
+came in. Parquet and text give parsed records. Standard input is spooled to $TMPDIR for the second
+pass, within a bound. Formats, compression and messages are those of `norcli.formats`.
 """
 
 from __future__ import annotations
@@ -15,20 +15,25 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple, cast
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 
 from norcli.console import Console
 from norcli.dedup.options import DedupOptions
+from norcli.dedup.scanning import line_ranges
 from norcli.errors import DataError, IOFailureError
 from norcli.formats.compression import PARQUET_MAGIC, decompressed, iterate_lines, peek_magic
 from norcli.formats.documents import (
     BadRecords,
     Place,
+    format_of,
     input_paths,
     parse_json_line,
     read_records,
     record_text,
 )
+from norcli.formats.lines import LineBlock, Part, line_blocks, part_blocks
 from norcli.streams import STDIN_NAME, open_input
 
 MEMORY_SPOOL_BYTES = 1 << 26
@@ -44,6 +49,64 @@ class Reading(NamedTuple):
     item: Item
     record: dict[str, Any]
     text: str
+
+
+BATCH_BYTES = 1 << 20
+BATCH_RECORDS = 1024
+"""Parsed records go through in batches of so much text, or so many."""
+
+
+class Lines(NamedTuple):
+    """A block of lines of JSON, as read."""
+
+    name: str
+    block: LineBlock
+
+    def place(self, number: int) -> Place:
+        """Return where a line of the block stands, by its number in it from 0."""
+        return Place(self.name, self.block.first_line + number)
+
+
+class Records(NamedTuple):
+    """Some parsed records, and those between them that cannot be used.
+
+    Attributes:
+        readings: The documents.
+        bad: How many documents come before, and what is wrong.
+    """
+
+    readings: list[Reading]
+    bad: list[tuple[int, DataError]]
+
+
+class DocumentLines(NamedTuple):
+    """The lines of a block that hold documents, in the second pass.
+
+    Attributes:
+        lines: The block.
+        begins: int64, where each line begins.
+        ends: int64, where its newline is, or the end of the block.
+        numbers: int64, its number in the block.
+    """
+
+    lines: Lines
+    begins: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+    numbers: npt.NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    def line(self, row: int) -> bytes:
+        """Return a line without its newline."""
+        return self.lines.block.data[self.begins[row] : self.ends[row]]
+
+    def place(self, row: int) -> Place:
+        """Return where a line stands."""
+        return self.lines.place(int(self.numbers[row]))
+
+
+Again = DocumentLines | list[tuple[Place, Item]]
 
 
 class _WaitingInput(io.RawIOBase):
@@ -85,9 +148,10 @@ class RecordSource:
     paths: list[str] = field(init=False)
     bytes_read: int = field(default=0, init=False)
     bad_count: int = field(default=0, init=False)
-    _skipped: set[int] = field(default_factory=set, init=False)
     _bad: BadRecords = field(init=False)
     _taken: int = field(default=0, init=False)
+    _seen: int = field(default=0, init=False)
+    _skipped: list[int] = field(default_factory=list, init=False)
     _spools: dict[int, BinaryIO] = field(default_factory=dict, init=False)
     _stamps: dict[str, tuple[int, int]] = field(default_factory=dict, init=False)
 
@@ -101,114 +165,225 @@ class RecordSource:
             spool.close()
 
     def documents(self) -> Iterator[Reading]:
-        """Yield the documents, in order: the first pass.
+        """Yield the documents, one by one: the first pass.
 
         Raises:
             DataError: A bad record under --on-bad-record stop, or a damaged file.
             IOFailureError: Standard input exceeds the spool's bound.
         """
-        bad = self._bad
-        for path in self.paths:
+        for unit in self.units():
+            for item in self._items(unit):
+                if isinstance(item, DataError):
+                    self._skip(item)
+                    continue
+                self._seen += 1
+                self._taken += 1
+                yield item
+                if self.is_full:
+                    break
+            if self.is_full:
+                break
+        self.finish()
+
+    def units(self) -> Iterator[Lines | Records]:
+        """Yield the inputs in big pieces: the first pass, for several threads.
+
+        What becomes of each has to be told, in order, by `settle`, and the end by `finish`.
+
+        Raises:
+            DataError: A damaged file.
+            IOFailureError: Standard input exceeds the spool's bound.
+        """
+        for index, path in enumerate(self.paths):
             if os.path.isfile(path):
                 self._stamps[path] = _stamp(path)
-        for ordinal, (place, item) in enumerate(self._items(first=True)):
-            try:
-                record = parse_json_line(item, place) if isinstance(item, bytes) else item
-                text = record_text(record, self.options.text_key, place)
-            except DataError as error:
-                bad.handle(error)
-                self._skipped.add(ordinal)
+            if format_of(path, self.options.input_format) != "jsonl":
+                yield from self._records(index, path)
                 continue
-            yield Reading(place, item, record, text)
-            self._taken += 1
-            if self.options.limit is not None and self._taken >= self.options.limit:
+            for lines in self._lines(index, path):
+                self.bytes_read += len(lines.block.data)
+                yield lines
+
+    def settle(self, documents: int, bad: list[tuple[int, DataError]]) -> int:
+        """Take note of a unit; return how many of its documents are still wanted (--limit).
+
+        Raises:
+            DataError: A bad record under --on-bad-record stop.
+        """
+        limit = self.options.limit
+        wanted = documents if limit is None else min(documents, limit - self._taken)
+        done = 0
+        for before, error in bad:
+            if before >= wanted and self._taken + wanted == limit:
                 break
-        self.bad_count = bad.count
-        bad.report()
+            self._seen += before - done
+            done = before
+            self._skip(error)
+        self._seen += wanted - done
+        self._taken += wanted
+        return wanted
+
+    def finish(self) -> None:
+        """Say how many bad records there were."""
+        self.bad_count = self._bad.count
+        self._bad.report()
 
     def again(self) -> Iterator[tuple[Place, Item]]:
-        """Yield the same documents once more, in the same order: the second pass.
+        """Yield the same documents once more, one by one: the second pass.
 
         Raises:
             DataError: An input has changed since it was read.
         """
-        given = 0
+        for unit in self.again_units():
+            if isinstance(unit, DocumentLines):
+                for row in range(len(unit)):
+                    yield unit.place(row), unit.line(row)
+            else:
+                yield from unit
+
+    def again_units(self) -> Iterator[Again]:
+        """Yield the same documents once more, in big pieces: the second pass.
+
+        Raises:
+            DataError: An input has changed since it was read.
+        """
         for path, stamp in self._stamps.items():
             if _stamp(path) != stamp:
                 raise DataError("was changed while it was being read", path=path)
-        for ordinal, (place, item) in enumerate(self._items(first=False)):
+        skipped, given, seen = np.array(self._skipped, np.int64), 0, 0
+        for unit in self._all_again():
+            count = len(unit)
+            ordinals = np.arange(seen, seen + count)
+            seen += count
+            rows = np.flatnonzero(~np.isin(ordinals, skipped))[: self._taken - given]
+            given += len(rows)
+            if isinstance(unit, DocumentLines):
+                yield DocumentLines(unit.lines, *(array[rows] for array in unit[1:]))
+            else:
+                yield [unit[row] for row in rows]
             if given == self._taken:
                 return
-            if ordinal in self._skipped:
-                continue
-            given += 1
-            yield place, item
         if given != self._taken:
             raise DataError(f"{self._taken} records were read at first, {given} the second time")
 
-    def _items(self, first: bool) -> Iterator[tuple[Place, Item]]:
-        for index, path in enumerate(self.paths):
-            form = self._format(path)
-            if form != "jsonl":
-                yield from self._parsed(index, path, first)
-                continue
-            lines = self._lines(index, path, first)
-            name = STDIN_NAME if path == "-" else path
-            for number, line in lines:
+    @property
+    def is_full(self) -> bool:
+        """Whether --limit is reached."""
+        return self.options.limit is not None and self._taken >= self.options.limit
+
+    def _skip(self, error: DataError) -> None:
+        self._bad.handle(error)
+        self._skipped.append(self._seen)
+        self._seen += 1
+
+    def _items(self, unit: Lines | Records) -> Iterator[Reading | DataError]:
+        """Yield the documents of a unit, and errors in the place of bad ones."""
+        if isinstance(unit, Lines):
+            if unit.block.fault is not None:
+                yield unit.block.fault
+                return
+            for number, line in enumerate(unit.block.data.split(b"\n")):
                 if line and not line.isspace():
-                    self.bytes_read += len(line) + 1
-                    yield Place(name, number), line
-
-    def _format(self, path: str) -> str:
-        if self.options.input_format != "auto":
-            return self.options.input_format
-        name = path.removesuffix(".gz").removesuffix(".zst")
-        if name.endswith(".parquet"):
-            return "parquet"
-        return "text" if name.endswith(".txt") else "jsonl"
-
-    def _parsed(self, index: int, path: str, first: bool) -> Iterator[tuple[Place, Item]]:
-        """Yield the records of a Parquet or text file; text on a pipe is spooled as JSONL."""
-        if path == "-" and not first:
-            for number, line in self._spooled(index):
-                yield Place(STDIN_NAME, number), line
+                    yield self._reading(unit.place(number), line)
             return
+        bad = list(unit.bad)
+        for row, reading in enumerate(unit.readings):
+            while bad and bad[0][0] == row:
+                yield bad.pop(0)[1]
+            yield reading
+        yield from (error for _, error in bad)
+
+    def _reading(self, place: Place, item: Item) -> Reading | DataError:
+        try:
+            record = parse_json_line(item, place) if isinstance(item, bytes) else item
+            return Reading(place, item, record, record_text(record, self.options.text_key, place))
+        except DataError as error:
+            return error
+
+    def _parsed(self, path: str, first: bool) -> Iterator[tuple[Place, dict[str, Any]]]:
+        """Yield the records of a Parquet or text file."""
         one = DedupOptions(
             inputs=[path], input_format=self.options.input_format,
             text_key=self.options.text_key, on_bad_record=self.options.on_bad_record,
         )  # fmt: skip
         bad = self._bad if first else BadRecords(one, Console.silent())
-        for place, record in read_records(one, self.console, bad):
-            if path == "-" and self.twice:
-                self._spool(index, orjson.dumps(record))
-            yield place, record
+        return read_records(one, self.console, bad)
 
-    def _lines(self, index: int, path: str, first: bool) -> Iterator[tuple[int, bytes]]:
-        name = STDIN_NAME if path == "-" else path
-        if path == "-" and not first:
-            yield from self._spooled(index)
+    def _records(self, index: int, path: str) -> Iterator[Records]:
+        """Yield the records of a Parquet or text file; text on a pipe is spooled as JSONL."""
+        batch, size = Records([], []), 0
+        for place, record in self._parsed(path, first=True):
+            if path == "-" and self.twice:
+                self._spool(index, orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
+            reading = self._reading(place, record)
+            if isinstance(reading, DataError):
+                batch.bad.append((len(batch.readings), reading))
+                continue
+            batch.readings.append(reading)
+            size += len(reading.text)
+            if size >= BATCH_BYTES or len(batch.readings) >= BATCH_RECORDS or self._waits:
+                yield batch
+                batch, size = Records([], []), 0
+        yield batch
+
+    @property
+    def _waits(self) -> bool:
+        """Whether records are wanted one by one, as they come."""
+        return self.before_wait is not None
+
+    def _lines(self, index: int, path: str) -> Iterator[Lines]:
+        """Yield the blocks of a file of JSON lines; those of a pipe are spooled."""
+        if path == "-" and self._waits:
+            yield from self._waiting_lines()
             return
-        raw = open_input(path)
-        if path == "-" and self.before_wait is not None:
-            unbuffered = getattr(raw, "raw", raw)
-            raw = cast(BinaryIO, _WaitingInput(unbuffered, self.before_wait))
-        with raw:
-            head, stream = peek_magic(raw)
+        part = Part(path, 0, None)
+        for block in part_blocks(part):
+            if path == "-" and self.twice:
+                # A line that was too long leaves one that counts as bad, too.
+                self._spool(index, block.data if block.fault is None else b"null\n")
+            yield Lines(part.name, block)
+
+    def _waiting_lines(self) -> Iterator[Lines]:
+        """Yield the lines of standard input one by one, and call back before waiting for more."""
+        assert self.before_wait is not None
+        raw = open_input("-")
+        unbuffered = getattr(raw, "raw", raw)
+        with cast(BinaryIO, _WaitingInput(unbuffered, self.before_wait)) as waiting:
+            head, stream = peek_magic(waiting)
             if head == PARQUET_MAGIC:
                 raise DataError(
-                    "Parquet needs a seekable file", path=name, hint="save it first as FILE.parquet"
-                )
-            for number, line in iterate_lines(decompressed(stream), name):
-                if path == "-" and self.twice:
-                    self._spool(index, line)
-                yield number, line
+                    "Parquet needs a seekable file", path=STDIN_NAME,
+                    hint="save it first as FILE.parquet",
+                )  # fmt: skip
+            for number, line in iterate_lines(decompressed(stream), STDIN_NAME):
+                yield Lines(STDIN_NAME, LineBlock(number, line))
 
-    def _spooled(self, index: int) -> Iterator[tuple[int, bytes]]:
+    def _all_again(self) -> Iterator[Again]:
+        """Yield all records that were seen, the bad ones as well."""
+        for index, path in enumerate(self.paths):
+            if path != "-" and format_of(path, self.options.input_format) != "jsonl":
+                batch: list[tuple[Place, Item]] = []
+                for place_and_record in self._parsed(path, first=False):
+                    batch.append(place_and_record)
+                    if len(batch) >= BATCH_RECORDS:
+                        yield batch
+                        batch = []
+                yield batch
+                continue
+            part = Part(path, 0, None)
+            for block in part_blocks(part) if path != "-" else self._spooled(index):
+                lines = Lines(part.name, block)
+                if block.fault is not None:
+                    yield [(lines.place(0), b"null")]
+                    continue
+                yield DocumentLines(lines, *line_ranges(block.data))
+
+    def _spooled(self, index: int) -> Iterator[LineBlock]:
         if index in self._spools:
             self._spools[index].seek(0)
-            yield from iterate_lines(self._spools[index], STDIN_NAME)
+            yield from line_blocks(self._spools[index], STDIN_NAME)
 
-    def _spool(self, index: int, line: bytes) -> None:
+    def _spool(self, index: int, lines: bytes) -> None:
         if index not in self._spools:
             spool = tempfile.SpooledTemporaryFile(max_size=MEMORY_SPOOL_BYTES)  # noqa: SIM115
             self._spools[index] = cast(BinaryIO, spool)
@@ -217,8 +392,7 @@ class RecordSource:
                 f"memory, then up to {self.options.spool_gib} GiB in {tempfile.gettempdir()}"
             )
         spooled = self._spools[index]
-        spooled.write(line)
-        spooled.write(b"\n")
+        spooled.write(lines)
         if spooled.tell() > self.options.spool_gib << 30:
             raise IOFailureError(
                 f"standard input is larger than the spool's {self.options.spool_gib} GiB",

@@ -120,7 +120,8 @@ def mix(value: Any) -> Any:
 
 
 @_njit
-def _hex_value(digit: int) -> int:
+def hex_value(digit: int) -> int:
+    """Return the number that a hexadecimal digit, as ASCII, stands for."""
     return digit - 48 if digit < 58 else (digit | 32) - 87
 
 
@@ -129,7 +130,7 @@ def _code_unit(data: Any, position: int) -> int:
     """Return the code unit that four hexadecimal digits stand for."""
     unit = 0
     for index in range(position, position + 4):
-        unit = unit << 4 | _hex_value(np.int64(data[index]))
+        unit = unit << 4 | hex_value(np.int64(data[index]))
     return unit
 
 
@@ -250,7 +251,12 @@ def next_shingles(
     """Make the next shingles of a text.
 
     Args:
-        data: As `next_words` takes it, with `position`, `end`, `table`, `codes` and `state`.
+        data: As `next_words` takes it.
+        position: As there.
+        end: As there.
+        table: As there.
+        codes: As there.
+        state: As there.
         ngram: Words in a shingle.
         words: uint64, the words kept from the last call, then new ones.
         count: How many are kept.

@@ -1,15 +1,11 @@
-"""The signatures of all documents, made a batch at a time, on several threads where asked.
+"""The signatures of documents: made a batch at a time, and kept for a whole run.
 
-Between reading and the index. Texts are parsed by one thread; the kernels run without Python's
-lock, so further jobs sign batches meanwhile. Batches are taken back in the order they were
-given, hence the same bytes for any number of jobs.
+Between reading and the index. The kernels run without Python's lock, so several threads can sign
+batches at once.
 """
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,9 +15,6 @@ from norcli.dedup.banding import Banding
 from norcli.dedup.contamination import EvaluationTexts
 from norcli.dedup.minhash import multipliers, sign_texts
 from norcli.dedup.shingles import CODES, PLAIN_BYTES, joined
-
-BATCH_BYTES = 1 << 20
-BATCH_TEXTS = 1024
 
 Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
@@ -126,23 +119,6 @@ class Signer:
         """Sign texts, and count the evaluation passages in them (and whose the first is)."""
         found = None if self.evaluation is None else self.evaluation.count(texts)
         return self.sign(texts, scopes), found
-
-    def sign_all(
-        self, batches: Iterable[tuple[list[bytes], npt.NDArray[np.uint64] | None]], jobs: int
-    ) -> Iterator[tuple[Signatures, Found | None]]:
-        """Examine batches of (texts, scopes) on `jobs` threads; results keep the order."""
-        if jobs <= 1:
-            for texts, scopes in batches:
-                yield self.examine(texts, scopes)
-            return
-        pending: deque[Future[tuple[Signatures, Found | None]]] = deque()
-        with ThreadPoolExecutor(jobs) as pool:
-            for texts, scopes in batches:
-                pending.append(pool.submit(self.examine, texts, scopes))
-                if len(pending) > 2 * jobs:
-                    yield pending.popleft().result()
-            while pending:
-                yield pending.popleft().result()
 
 
 class SignatureStore:

@@ -18,9 +18,9 @@ import numpy as np
 import numpy.typing as npt
 
 from norcli.dedup.banding import Banding
+from norcli.dedup.ids import IdStore
 from norcli.dedup.options import DedupOptions
 from norcli.dedup.signatures import Signatures
-from norcli.dedup.survivors import IdStore
 from norcli.errors import ConfigError, DataError
 from norcli.streams import atomic_directory, require_directory
 
@@ -126,9 +126,5 @@ def read_index(path: str, settings: dict[str, Any]) -> StoredIndex:
                             hint="make the index anew, or fetch it again")  # fmt: skip
     arrays: list[npt.NDArray[Any]] = [np.load(folder / f"{name}.npy") for name in ARRAYS]
     ids = IdStore()
-    content = (folder / "ids.bin").read_bytes()
-    begin = 0
-    for end in np.load(folder / "id_ends.npy").tolist():
-        ids.append_raw(content[begin:end])
-        begin = end
+    ids.extend((folder / "ids.bin").read_bytes(), np.load(folder / "id_ends.npy"))
     return StoredIndex(Signatures(*arrays), ids)

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from norcli.dedup.clusters import members_by_cluster
+from norcli.dedup.ids import IdStore
 from norcli.dedup.options import parse_policy
 
 
@@ -60,24 +61,34 @@ class Policy:
         """Whether the order of the input decides."""
         return self.name == "first"
 
-    def note(self, record: dict[str, Any], text: str) -> None:
-        """Note the next document."""
-        if not self.by_order:
-            self._merits.append(self._merit(record, text))
-
-    def _merit(self, record: dict[str, Any], text: str) -> float:
-        if self.name == "longest":
-            return float(len(text))
-        if self.name == "newest":
-            return moment_of(record.get("date"))
+    @property
+    def field(self) -> str | None:
+        """The field of a record that decides; None when the text or the order does."""
         if self.name == "best":
-            value = record.get(self.arguments[0])
+            return self.arguments[0]
+        return {"newest": "date", "source-order": "source"}.get(self.name)
+
+    def note(self, values: list[Any], letters: npt.NDArray[np.int64]) -> None:
+        """Note the next documents.
+
+        Args:
+            values: What each has in `field`; empty when there is no such field.
+            letters: int64, how many characters the text of each has.
+        """
+        if self.name == "longest":
+            self._merits.extend(letters.tolist())
+        elif not self.by_order:
+            self._merits.extend(map(self._merit, values))
+
+    def _merit(self, value: Any) -> float:
+        if self.name == "newest":
+            return moment_of(value)
+        if self.name == "best":
             if isinstance(value, bool) or not isinstance(value, int | float):
                 return -math.inf
             return -math.inf if math.isnan(value) else float(value)
-        source = str(record.get("source"))
         ranks = {name: -float(rank) for rank, name in enumerate(self.arguments)}
-        return ranks.get(source, -math.inf)
+        return ranks.get(str(value), -math.inf)
 
     def best(
         self, members: npt.NDArray[np.int64], ids: IdStore, hashes: npt.NDArray[np.uint64]
@@ -101,34 +112,6 @@ class Policy:
             for index in range(len(hashes))
         ]
         return np.array(sorted(range(len(hashes)), key=key.__getitem__), np.int64)
-
-
-class IdStore:
-    """The ids of all documents, end to end in one buffer."""
-
-    def __init__(self) -> None:
-        self._bytes = bytearray()
-        self._ends = array("Q")
-
-    def append(self, document_id: str) -> None:
-        """Add the id of the next document."""
-        self.append_raw(document_id.encode("utf-8", "surrogatepass"))
-
-    def append_raw(self, document_id: bytes) -> None:
-        """Add the id of the next document, given as UTF-8."""
-        self._bytes += document_id
-        self._ends.append(len(self._bytes))
-
-    def __len__(self) -> int:
-        return len(self._ends)
-
-    def raw(self, index: int) -> bytes:
-        """Return an id as UTF-8, whose order is that of its characters."""
-        begin = self._ends[index - 1] if index else 0
-        return bytes(self._bytes[begin : self._ends[index]])
-
-    def __getitem__(self, index: int) -> str:
-        return self.raw(index).decode("utf-8", "surrogatepass")
 
 
 def choose_survivors(
