@@ -79,8 +79,8 @@ def expected_ngrams(words: list[str]) -> dict[str, float]:
     for n in range(2, 5):
         grams = [" ".join(words[k : k + n]) for k in range(len(words) - n + 1)]
         counts = Counter(grams)
-        most = max(counts.values(), default=0)
-        size = max((most * len(gram) for gram, count in counts.items() if count == most), default=0)
+        gram, most = counts.most_common(1)[0] if counts else ("", 0)
+        size = most * len(gram)
         result[f"top_{n}gram_ratio"] = size / whole if most > 1 else 0.0
     for n in range(5, 11):
         seen, repeated, k = set(), 0, 0

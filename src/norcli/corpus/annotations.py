@@ -51,12 +51,15 @@ def annotate(
         record.update(zip(WOULD_BE, violation, strict=True))
 
 
-def take_annotation(fields: dict[str, Any], kept: Collection[str], place: Place) -> Annotation:
+def take_annotation(
+    fields: dict[str, Any], kept: Collection[str], kept_text: str, place: Place
+) -> Annotation:
     """Take the annotation out of a record's fields.
 
     Args:
         fields: The record's fields; those of the annotation are removed.
-        kept: Languages that are kept now.
+        kept: Languages that are kept now, ``nor`` included where it is.
+        kept_text: The same as `annotate` writes them.
         place: Where the record was read.
 
     Raises:
@@ -76,7 +79,7 @@ def take_annotation(fields: dict[str, Any], kept: Collection[str], place: Place)
         fields.pop(name, None)
     stretches = str(fields.pop("lang_segments", ""))
     personal = {name: fields.pop(name) for name in list(fields) if name.startswith(_PERSONAL)}
-    if set(languages.split(",")) != set(kept):
+    if languages != kept_text:
         share = _share_of(lang, stretches, kept)
     return Annotation(DocumentLanguage(lang, score, share, stretches), row, personal)
 

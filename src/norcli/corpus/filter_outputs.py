@@ -95,12 +95,12 @@ class FilterOutputs:
     def write(self, result: UnitResult) -> None:
         """Write the records of the next unit; with a journal they count after every few units."""
         if self.lines is not None:
-            self.lines.writelines(result.lines)
+            self.lines.write(b"".join(result.lines))
         if self.sink is not None:
             for record in result.records:
                 self.sink.write(record)
         if self.rejects is not None:
-            self.rejects.writelines(result.rejects)
+            self.rejects.write(b"".join(result.rejects))
         if self.flushes:
             self.flush()
 

@@ -114,9 +114,7 @@ class Rules:
         """
         code = lang if lang in self._checks else UNDETERMINED
         checks = self._checks[code]
-        values = rows[:, checks.columns]
-        broken = checks.signs * (values - checks.limits) > 0
-        broken &= ~((rows[:, _LINES] < self.settings.least_lines)[:, None] & checks.of_lines)
+        values, broken = self._compare(checks, rows)
         found: list[Violation | None] = [None] * len(texts)
         for i in np.flatnonzero(broken.any(axis=1)).tolist():
             k = int(broken[i].argmax())
@@ -126,6 +124,19 @@ class Rules:
                 if found[i] is None and "orem ipsum dolor" in text:
                     found[i] = Violation(PLACEHOLDER, "lorem ipsum", "none")
         return found
+
+    def broken(self, lang: str, row: Rows) -> list[str]:
+        """Return all rules of measures that one text breaks; its row is (measures,)."""
+        checks = self._checks[lang if lang in self._checks else UNDETERMINED]
+        _, broken = self._compare(checks, row[None])
+        return [checks.names[k] for k in np.flatnonzero(broken[0]).tolist()]
+
+    def _compare(self, checks: _Checks, rows: Rows) -> tuple[Rows, npt.NDArray[np.bool_]]:
+        """Return what each rule looks at, and whether it is broken, both (T, rules)."""
+        values = rows[:, checks.columns]
+        broken = checks.signs * (values - checks.limits) > 0
+        few_lines = rows[:, _LINES] < self.settings.least_lines
+        return values, broken & ~(few_lines[:, None] & checks.of_lines)
 
 
 def _compile(rules: Mapping[str, float]) -> _Checks:

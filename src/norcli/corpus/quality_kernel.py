@@ -62,6 +62,7 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _ONE = np.uint64(1)
 
 _njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+_inlined: Any = numba.njit(inline="always", boundscheck=False, error_model="numpy")
 
 # The folded letter or digit of an ASCII byte, 0 for the others.
 _FOLDED = np.zeros(256, np.uint8)
@@ -111,7 +112,7 @@ def _is_quote(code: int) -> bool:
     return code in (0xBB, 0x2018, 0x2019, 0x201C, 0x201D)
 
 
-@_njit
+@_inlined
 def _read_token(text: Any, i: int, counts: Any) -> tuple[int, Any, int, int, bool, int]:
     """Read from a byte to the next white space, counting signs.
 

@@ -68,11 +68,10 @@ def _top_characters(n: int, ends: Any, found: int, counts: Any, slots: Any, befo
     most: Any = 1
     best: Any = 0
     for k in range(found):
-        count = np.int64(counts[slots[k]])
-        if count > 1 and count >= most:
-            size = count * (before[ends[k] + 1] - before[ends[k] + 1 - n] + n - 1)
-            if count > most or size > best:
-                most, best = count, size
+        # Of several that come as often the first counts, as in datatrove.
+        if np.int64(counts[slots[k]]) > most:
+            most = np.int64(counts[slots[k]])
+            best = most * (before[ends[k] + 1] - before[ends[k] + 1 - n] + n - 1)
     return best
 
 
