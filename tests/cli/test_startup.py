@@ -12,7 +12,7 @@ from norcli.cli.registry import REGISTRY
 HEAVY = (
     "torch", "transformers", "datatrove", "pyarrow", "numpy", "numba", "rich", "pydantic", "yaml",
     "sentencepiece", "gguf", "orjson", "trafilatura", "zstandard", "tokenizers", "safetensors",
-    "peft", "xllamacpp", "sacrebleu",
+    "peft", "xllamacpp", "sacrebleu", "matplotlib",
 )  # fmt: skip
 
 PROBE = """

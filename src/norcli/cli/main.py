@@ -27,7 +27,7 @@ from norcli.options import GeneralOptions, option_fields, options_as_toml
 EXTRA_OF_PACKAGE = {
     "torch": "train", "transformers": "train", "peft": "train", "deepspeed": "deepspeed",
     "flash_attn": "flash", "liger_kernel": "gpu", "datatrove": "cluster", "xllamacpp": "chat",
-    "prompt_toolkit": "chat", "trl": "align",
+    "prompt_toolkit": "chat", "trl": "align", "matplotlib": "plot",
 }  # fmt: skip
 
 _started = time.monotonic()

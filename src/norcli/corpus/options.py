@@ -1,4 +1,4 @@
-"""Options of `crawl-filter`, `crawl-filter sample` and `stats`."""
+"""Options of `crawl-filter` and its subcommands; those of `stats` are in `report_options`."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from norcli.cluster.options import ExecutorOptions
 from norcli.options import (
     INPUT,
     GeneralOptions,
-    OutputOptions,
     RecordInputOptions,
     RecordOutputOptions,
     option,
@@ -122,18 +121,4 @@ class SampleOptions(RecordInputOptions, GeneralOptions):
     limit: int | None = option(20, help="Show at most this many records", group=INPUT, minimum=1)
     characters: int = option(
         400, help="Show this many characters of each text", group="Sample", minimum=0
-    )
-
-
-@dataclass(kw_only=True)
-class StatsOptions(RecordInputOptions, OutputOptions, GeneralOptions):
-    """Options of `norcli stats`."""
-
-    tokenizer: str | None = option(
-        None, help="Count tokens with the tokenizer in this directory", group="Counts",
-        metavar="DIR", complete="dir",
-    )  # fmt: skip
-    sentences: bool = option(False, help="Count sentences as well", group="Counts")
-    format: str = option(
-        "text", help="Form of the report", group="Output", choices=("text", "markdown", "json")
     )

@@ -1,97 +1,219 @@
-"""Corpus statistics laid out for readers: aligned text or Markdown tables."""
+"""The report on a corpus: the NorwAI report's Table 2 and Figure 1, then everything in detail.
+
+Turns counts into sections of tables and charts (`norcli.corpus.layout`); which form they take is
+decided elsewhere. A section is left out where no record has its field.
+"""
 
 from __future__ import annotations
 
-from norcli.corpus.statistics import (
-    BINS,
-    GROUPINGS,
-    NOT_STATED,
-    CorpusStatistics,
-    Counts,
-)
+from collections.abc import Collection
+from dataclasses import dataclass
 
+from norcli.corpus.figures import copyright_chart, group_chart, shares_table, table_2, variety_chart
+from norcli.corpus.funnel import format_bytes
+from norcli.corpus.layout import Chart, Report, Section, Series, Table, number, percent
+from norcli.corpus.run_tables import funnel_section, pairs_section
+from norcli.corpus.runs import Runs
+from norcli.corpus.source_groups import canonical_group, groups_in_order
+from norcli.corpus.statistics import BINS, NOT_STATED, CorpusStatistics, Counts
+
+MOST_ROWS = 40
+MOST_YEARS = 30
 _TITLES = {
-    "lang": "Language", "source": "Source", "source_group": "Source group", "license": "Licence",
+    "source_group": "Source groups", "source": "Sources", "lang": "Languages",
+    "license": "Licences", "doc_type": "Document types",
 }  # fmt: skip
-_SHARES = {
-    "norwegian": "Norwegian portion (Bokmål, Nynorsk, Sámi) of all",
-    "nynorsk_of_norwegian": "Nynorsk of the Norwegian portion",
-    "sami_of_norwegian": "Sámi of the Norwegian portion",
-    "copyrighted": "Copyrighted, of what states it",
-}
-_BAR = 32
 
 
-def format_statistics(statistics: CorpusStatistics, form: str) -> str:
-    """Return the report as ``text`` or ``markdown``.
+@dataclass(frozen=True)
+class ReportInputs:
+    """What a report is made of.
 
-    The tables: everything, then by language, source, source group (the report's Table 2) and
-    licence where records state them, the shares of its Figure 1, and a histogram of lengths.
+    Attributes:
+        statistics: Counts of one or several corpora.
+        runs: What crawl-filter and dedup told, with the duplicates between sources.
+        title: Title of the report.
+        beside_report: Whether the NorwAI report's own corpora are shown as well.
     """
-    tables = [_counts_table(statistics, "Corpus", {"all": statistics.total})]
-    for name in GROUPINGS:
-        groups = statistics.groups[name]
-        if set(groups) - {NOT_STATED}:
-            tables.append(_counts_table(statistics, _TITLES[name], groups))
-    shares: list[tuple[str, ...]] = [("Share of " + statistics.unit, "")]
-    shares += [
-        (label, f"{value:.3%}" if value is not None else "not stated")
-        for label, value in ((_SHARES[key], v) for key, v in statistics.shares().items())
+
+    statistics: CorpusStatistics
+    runs: Runs
+    title: str = "Corpus statistics"
+    beside_report: bool = False
+
+
+def build_report(inputs: ReportInputs) -> Report:
+    """Lay out everything there is to tell."""
+    statistics = inputs.statistics
+    sections = [_overview(statistics)]
+    if statistics.states("source_group") or inputs.beside_report:
+        sections.append(_sources_section(statistics, inputs.beside_report))
+    sections.append(_figure_1(statistics, inputs.beside_report))
+    sections += [
+        _grouping(statistics, field, title)
+        for field, title in _TITLES.items()
+        if statistics.states(field)
     ]
-    tables.append(shares)
-    tables.append(_histogram(statistics))
-    return "\n".join(_markdown(t) if form == "markdown" else _text(t) for t in tables)
+    if statistics.states("year"):
+        sections.append(_years(statistics))
+    sections.append(_lengths(statistics))
+    if inputs.runs.rules():
+        sections.append(funnel_section(inputs.runs, statistics.total.documents))
+    if inputs.runs.pairs.documents:
+        sections.append(pairs_section(inputs.runs.pairs))
+    return Report(inputs.title, _summary(statistics), sections)
+
+
+def _summary(statistics: CorpusStatistics) -> list[tuple[str, str]]:
+    total = statistics.total
+    summary = [("documents", number(total.documents)), ("words", number(total.words))]
+    if statistics.has_sentences:
+        summary.append(("sentences", number(total.sentences)))
+    if statistics.has_tokens:
+        summary.append(("tokens", number(total.tokens)))
+        summary.append(("tokens per word", f"{total.tokens / max(total.words, 1):.2f}"))
+    return [*summary, ("text", format_bytes(total.bytes))]
+
+
+def _overview(statistics: CorpusStatistics) -> Section:
+    groups = statistics.by("corpus")
+    if groups.keys() <= {NOT_STATED}:
+        groups = {"all": statistics.total}
+    elif len(groups) > 1:
+        groups = {name: groups[name] for name in statistics.corpora} | {"all": statistics.total}
+    table = _counts_table(statistics, "Corpus", "Corpus", groups)
+    return Section("Overview", [table])
+
+
+def _sources_section(statistics: CorpusStatistics, beside_report: bool) -> Section:
+    return Section("Data sources", [table_2(statistics, beside_report)])
+
+
+def _figure_1(statistics: CorpusStatistics, beside_report: bool) -> Section:
+    items: list[Table | Chart] = []
+    if statistics.states("source_group"):
+        items.append(group_chart(statistics))
+    if statistics.states("copyrighted"):
+        items.append(copyright_chart(statistics))
+    if statistics.states("lang"):
+        items.append(variety_chart(statistics))
+    items.append(shares_table(statistics, beside_report))
+    return Section("Shares", items)
+
+
+def _grouping(statistics: CorpusStatistics, field: str, title: str) -> Section:
+    """Return the table of one field, and for languages how they spread over source groups."""
+    groups = _shortened(statistics.by(field))
+    items: list[Table | Chart] = [_counts_table(statistics, title, title[:-1], groups)]
+    shown = {name: counts for name, counts in groups.items() if statistics.amount(counts)}
+    if field in ("lang", "source") and shown:
+        items.append(_bars(statistics, title, title.lower(), shown))
+    if field == "lang" and statistics.states("source_group"):
+        items.append(_language_by_group(statistics))
+    return Section(title, items)
+
+
+def _shortened(groups: dict[str, Counts]) -> dict[str, Counts]:
+    """Return the largest groups, and the sum of the rest."""
+    if len(groups) <= MOST_ROWS:
+        return groups
+    names = list(groups)
+    rest = [groups[name] for name in names[MOST_ROWS - 1 :]]
+    summed = Counts(*(sum(c[k] for c in map(_row, rest)) for k in range(5)))
+    kept = {name: groups[name] for name in names[: MOST_ROWS - 1]}
+    return kept | {f"{len(rest)} more": summed}
+
+
+def _row(counts: Counts) -> tuple[int, ...]:
+    return counts.documents, counts.words, counts.bytes, counts.sentences, counts.tokens
 
 
 def _counts_table(
-    statistics: CorpusStatistics, title: str, groups: dict[str, Counts]
-) -> list[tuple[str, ...]]:
-    """Return the rows of one grouping, the heading first."""
-    with_tokens = statistics.unit == "tokens"
-    heading = [title, "documents", "words", "bytes"]
-    heading += ["sentences"] if statistics.has_sentences else []
-    heading += ["tokens"] if with_tokens else []
-    rows: list[tuple[str, ...]] = [(*heading, "words/doc", "share")]
+    statistics: CorpusStatistics, title: str, heading: str, groups: dict[str, Counts]
+) -> Table:
+    """Return the table of one grouping: documents, words, bytes, words a document, share."""
+    headings = [heading, "Documents", "Words"]
+    headings += ["Sentences"] if statistics.has_sentences else []
+    headings += ["Tokens"] if statistics.has_tokens else []
+    headings += ["Text", "Words/doc", f"Share of {statistics.unit}"]
     whole = max(statistics.amount(statistics.total), 1)
-    for key, counts in statistics.ranked(groups):
-        numbers = [counts.documents, counts.words, counts.bytes]
+    rows: list[tuple[str, ...]] = []
+    for name, counts in groups.items():
+        numbers = [counts.documents, counts.words]
         numbers += [counts.sentences] if statistics.has_sentences else []
-        numbers += [counts.tokens] if with_tokens else []
-        share = f"{statistics.amount(counts) / whole:.2%}"
-        rows.append((key, *map(_number, numbers), f"{counts.mean_words:.1f}", share))
-    return rows
+        numbers += [counts.tokens] if statistics.has_tokens else []
+        rows.append((
+            name, *map(number, numbers), format_bytes(counts.bytes), f"{counts.mean_words:.1f}",
+            percent(statistics.amount(counts) / whole),
+        ))  # fmt: skip
+    bars = [statistics.amount(counts) / whole for counts in groups.values()]
+    return Table(title, tuple(headings), rows, bars=bars)
 
 
-def _histogram(statistics: CorpusStatistics) -> list[tuple[str, ...]]:
-    rows: list[tuple[str, ...]] = [("Length in words", "documents", "")]
-    most = max(1, *statistics.histogram)
-    for k, count in enumerate(statistics.histogram):
-        upper = f"–{_number(BINS[k + 1] - 1)}" if k + 1 < len(BINS) else " and more"
-        bar = "#" * round(_BAR * count / most)
-        rows.append((f"{_number(BINS[k])}{upper}", _number(count), bar))
-    return rows
+def _bars(statistics: CorpusStatistics, title: str, name: str, groups: dict[str, Counts]) -> Chart:
+    amounts = tuple(float(statistics.amount(counts)) for counts in groups.values())
+    whole = max(statistics.amount(statistics.total), 1)
+    labels = tuple(percent(amount / whole) for amount in amounts)
+    series = (Series(title, amounts),)
+    return Chart(name, title, tuple(groups), series, labels, statistics.unit, has_table=True)
 
 
-def _number(value: int) -> str:
-    return f"{value:,}".replace(",", " ")
-
-
-def _text(rows: list[tuple[str, ...]]) -> str:
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [
-            # Names and bars stand left, numbers right.
-            cell.ljust(width) if k == 0 or "#" in cell else cell.rjust(width)
-            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
+def _language_by_group(statistics: CorpusStatistics) -> Table:
+    """Return the amounts by language and source group, shaded by share of the language."""
+    found = statistics.by("source_group")
+    names = groups_in_order(found, NOT_STATED)
+    members: dict[str, Collection[str]] = {
+        name: {raw for raw in found if canonical_group(raw) == name} for name in names
+    }
+    rows, shades = [], []
+    for lang in _shortened(statistics.by("lang")):
+        if lang.endswith(" more"):
+            continue
+        amounts = [
+            statistics.amount(statistics.count(lang={lang}, source_group=members[name]))
+            for name in names
         ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines) + "\n"
+        whole = max(sum(amounts), 1)
+        rows.append((lang, *map(number, amounts), number(sum(amounts))))
+        shades.append([None, *(amount / whole for amount in amounts), None])
+    title = f"Languages by source group ({statistics.unit})"
+    return Table(title, ("Language", *names, "All"), rows, shades=shades)
 
 
-def _markdown(rows: list[tuple[str, ...]]) -> str:
-    lines = ["| " + " | ".join(rows[0]) + " |", "|---" + "|--:" * (len(rows[0]) - 1) + "|"]
-    lines += [
-        "| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows[1:]
-    ]
-    return "\n".join(lines) + "\n"
+def _years(statistics: CorpusStatistics) -> Section:
+    """Return counts by year, or by decade where there are many years, oldest first."""
+    by_year = statistics.by("year")
+    years = sorted(name for name in by_year if name.isdigit())
+    rest = [name for name in by_year if not name.isdigit()]
+    by_decade = len(years) > MOST_YEARS
+    title, heading = ("Decades", "Decade") if by_decade else ("Years", "Year")
+    members: dict[str, list[str]] = {}
+    for name in years:
+        members.setdefault(f"{name[:3]}0s" if by_decade else name, []).append(name)
+    members |= {name: [name] for name in rest}
+    groups = {name: statistics.count(year=names) for name, names in members.items()}
+    dated = {name: counts for name, counts in groups.items() if name[:1].isdigit()}
+    items: list[Table | Chart] = [_counts_table(statistics, title, heading, groups)]
+    if dated:
+        amounts = tuple(float(statistics.amount(counts)) for counts in dated.values())
+        labels = tuple(number(counts.documents) for counts in dated.values())
+        items.append(Chart(
+            title.lower(), title, tuple(dated), (Series(title, amounts),), labels,
+            statistics.unit, note="Labels are documents.", upright=True, has_table=True,
+        ))  # fmt: skip
+    return Section(title, items)
+
+
+def _lengths(statistics: CorpusStatistics) -> Section:
+    histogram = statistics.histogram()
+    last = max((k for k, count in enumerate(histogram) if count), default=0)
+    bins = range(last + 1)
+    names = tuple(
+        f"{number(BINS[k])}–{number(BINS[k + 1] - 1)}" if k + 1 < len(BINS) else
+        f"{number(BINS[k])} and more" for k in bins
+    )  # fmt: skip
+    labels = tuple(number(histogram[k]) for k in bins)
+    values = tuple(float(histogram[k]) for k in bins)
+    chart = Chart("lengths", "Documents by length in words", names,
+                  (Series("documents", values),), labels, "documents", upright=True)  # fmt: skip
+    return Section("Lengths", [chart])

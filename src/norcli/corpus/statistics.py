@@ -1,31 +1,59 @@
-"""Corpus statistics: documents, words, bytes and tokens by language, source, group and licence.
+"""Counts of a corpus: one cell for each combination of provenance, language and year.
 
-The core of `norcli stats`. Shares are those of the report's Figure 1 (copyrighted text; Nynorsk and
-Sámi within the Norwegian portion), source groups those of its Table 2. One pass, constant memory.
-How it is laid out for readers is in `norcli.corpus.report`.
+What `norcli stats` counts and `stats merge` adds up (report section 3.2, Table 2, Figure 1). Every
+table and share is a sum over cells, so counts of shards and of corpora can be added without
+reading a text again. Cells and values per field are bounded; what is beyond is counted as "other
+values". Counting is in `norcli.corpus.counting`, layout in `norcli.corpus.report`.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_right
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, NamedTuple
 
-from norcli.console import Console
-from norcli.corpus.options import StatsOptions
-from norcli.formats.documents import Document, read_documents
+import numpy as np
+import numpy.typing as npt
 
-BATCH = 256
-GROUPINGS = ("lang", "source", "source_group", "license")
+from norcli.errors import DataError
+
 NOT_STATED = "not stated"
+OTHER_VALUES = "other values"
 NORWEGIAN_PORTION = ("nob", "nno", "nor", "sme", "smj", "sma")
 SAMI = ("sme", "smj", "sma")
-# Lower ends of the histogram's bins, in words.
-BINS = (0, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+
+MEASURES = ("documents", "words", "bytes", "sentences", "tokens")
+# Lower ends of the histogram's bins, in words: steps of 1, 2, 5.
+BINS = (0, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 20_000, 50_000, 100_000)
+COLUMNS = len(MEASURES) + len(BINS)
+
+FORMAT = "norcli-stats-1"
+MOST_CELLS = 50_000
 
 
-@dataclass
+class Cell(NamedTuple):
+    """What documents counted together have in common; "not stated" where they do not say."""
+
+    corpus: str
+    source: str
+    source_group: str
+    lang: str
+    license: str
+    copyrighted: str
+    doc_type: str
+    year: str
+
+
+FIELDS = Cell._fields
+# The fields of Table 2 and Figure 1 are kept apart to the last; the others are joined first.
+_JOINED_FIRST = ("source", "license", "doc_type", "year")
+MOST_VALUES = {"source": 2000, "license": 200, "doc_type": 200, "year": 500, "lang": 500,
+               "source_group": 100, "corpus": 100, "copyrighted": 3}  # fmt: skip
+
+Counted = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
 class Counts:
     """What a set of documents amounts to; `bytes` are UTF-8 bytes of text."""
 
@@ -35,153 +63,217 @@ class Counts:
     sentences: int = 0
     tokens: int = 0
 
-    def add(self, words: int, size: int, sentences: int, tokens: int) -> None:
-        """Count one document."""
-        self.documents += 1
-        self.words += words
-        self.bytes += size
-        self.sentences += sentences
-        self.tokens += tokens
-
     @property
     def mean_words(self) -> float:
         """Words per document."""
         return self.words / max(self.documents, 1)
 
 
-@dataclass
 class CorpusStatistics:
-    """Counts of a corpus.
+    """Counts by cell, with the sums that tables and figures are made of.
+
+    Args:
+        has_tokens: Whether tokens were counted; shares are of tokens then, of words otherwise.
+        has_sentences: Whether sentences were counted.
 
     Attributes:
-        total: Of everything.
-        groups: Field → its value → counts; records without the field are under "not stated".
-        copyrighted: Counts by the field ``copyrighted``: "yes", "no", "not stated".
-        histogram: Documents by length in words, one number for each of `BINS`.
-        unit: What shares are of: tokens where they are counted, words otherwise.
-        has_sentences: Whether sentences were counted.
+        joined: Documents whose cell had to be joined with others because there were too many.
     """
 
-    total: Counts = field(default_factory=Counts)
-    groups: dict[str, dict[str, Counts]] = field(
-        default_factory=lambda: {name: {} for name in GROUPINGS}
-    )
-    copyrighted: dict[str, Counts] = field(default_factory=dict)
-    histogram: list[int] = field(default_factory=lambda: [0] * len(BINS))
-    unit: str = "words"
-    has_sentences: bool = False
+    def __init__(self, has_tokens: bool = False, has_sentences: bool = False) -> None:
+        self.has_tokens = has_tokens
+        self.has_sentences = has_sentences
+        self.joined = 0
+        self._rows: dict[Cell, int] = {}
+        self._counts = np.zeros((16, COLUMNS), np.int64)
+        self._values: dict[str, set[str]] = {field: set() for field in FIELDS}
 
-    def add(self, document: Document, size: int, sentences: int, tokens: int) -> None:
-        """Count one document."""
-        words = len(document.text.split())
-        numbers = (words, size, sentences, tokens)
-        self.total.add(*numbers)
-        for name, groups in self.groups.items():
-            value = document.fields.get(name)
-            key = str(value) if value not in (None, "") else NOT_STATED
-            groups.setdefault(key, Counts()).add(*numbers)
-        copyrighted = document.fields.get("copyrighted")
-        stated = {True: "yes", False: "no"}.get(copyrighted) if copyrighted is not None else None
-        self.copyrighted.setdefault(stated or NOT_STATED, Counts()).add(*numbers)
-        self.histogram[bisect_right(BINS, words) - 1] += 1
+    @property
+    def unit(self) -> str:
+        """What shares are of."""
+        return "tokens" if self.has_tokens else "words"
+
+    def add(self, cells: Iterable[Cell], counts: Counted) -> None:
+        """Add counts.
+
+        Args:
+            cells: K cells.
+            counts: int64 (K, COLUMNS): `MEASURES`, then documents by `BINS`.
+        """
+        for cell, row in zip(cells, counts, strict=True):
+            place = self._row_of(cell, int(row[0]))  # first, for it may enlarge the array
+            self._counts[place] += row
+
+    def _row_of(self, cell: Cell, documents: int) -> int:
+        row = self._rows.get(cell)
+        if row is not None:
+            return row
+        bounded = self._bounded(cell)
+        if bounded != cell:
+            self.joined += documents
+        row = self._rows.setdefault(bounded, len(self._rows))
+        if row == len(self._counts):
+            self._counts = np.concatenate([self._counts, np.zeros_like(self._counts)])
+        return row
+
+    def _bounded(self, cell: Cell) -> Cell:
+        """Return the cell with values beyond the bounds replaced."""
+        changed = {}
+        for field, value in zip(FIELDS, cell, strict=True):
+            known = self._values[field]
+            if value in known or len(known) < MOST_VALUES[field] or value == NOT_STATED:
+                known.add(value)
+            else:
+                changed[field] = OTHER_VALUES
+        cell = cell._replace(**changed)
+        if cell not in self._rows and len(self._rows) >= MOST_CELLS:
+            cell = cell._replace(**dict.fromkeys(_JOINED_FIRST, OTHER_VALUES))
+        return cell
+
+    def merge(self, other: CorpusStatistics) -> None:
+        """Add the counts of another run.
+
+        Raises:
+            DataError: One counted tokens or sentences and the other did not.
+        """
+        if (self.has_tokens, self.has_sentences) != (other.has_tokens, other.has_sentences):
+            raise DataError("tokens or sentences were counted in some of the files only")
+        self.joined += other.joined
+        self.add(other._rows, other._counts[: len(other._rows)])
+
+    def _sum(self, where: Mapping[str, Collection[str]], field: str | None) -> dict[str, Counted]:
+        """Return rows of counts by a field's values, of the cells that match."""
+        index = FIELDS.index(field) if field is not None else None
+        tests = [(FIELDS.index(name), values) for name, values in where.items()]
+        groups: dict[str, list[int]] = {}
+        for cell, row in self._rows.items():
+            if all(cell[i] in values for i, values in tests):
+                groups.setdefault("" if index is None else cell[index], []).append(row)
+        return {value: self._counts[rows].sum(axis=0) for value, rows in groups.items()}
+
+    def count(self, **where: Collection[str]) -> Counts:
+        """Return the sum of the cells whose fields have one of the values given."""
+        summed = self._sum(where, None).get("")
+        return _counts(summed) if summed is not None else Counts()
+
+    @property
+    def total(self) -> Counts:
+        """The sum of everything."""
+        return self.count()
+
+    def by(self, field: str, **where: Collection[str]) -> dict[str, Counts]:
+        """Return counts by the values of a field, the largest first, "not stated" last."""
+        groups = {value: _counts(row) for value, row in self._sum(where, field).items()}
+
+        def rank(item: tuple[str, Counts]) -> tuple[bool, int, int, str]:
+            value, counts = item
+            size = self.amount(counts)
+            return value in (NOT_STATED, OTHER_VALUES), -size, -counts.documents, value
+
+        return dict(sorted(groups.items(), key=rank))
+
+    def histogram(self, **where: Collection[str]) -> list[int]:
+        """Return documents by length in words, one number for each of `BINS`."""
+        row = self._sum(where, None).get("")
+        return [0] * len(BINS) if row is None else row[len(MEASURES) :].tolist()
+
+    @property
+    def corpora(self) -> list[str]:
+        """Names of the corpora in the order they were first met; one that has none is last."""
+        names = list(dict.fromkeys(cell.corpus for cell in self._rows))
+        return sorted(names, key=lambda name: name == NOT_STATED)
+
+    def states(self, field: str) -> bool:
+        """Whether any record states a field."""
+        index = FIELDS.index(field)
+        return any(cell[index] != NOT_STATED for cell in self._rows)
 
     def amount(self, counts: Counts) -> int:
         """Return tokens or words, whichever shares are of."""
-        return counts.tokens if self.unit == "tokens" else counts.words
+        return counts.tokens if self.has_tokens else counts.words
 
-    def shares(self) -> dict[str, float | None]:
+    def shares(self, **where: Collection[str]) -> dict[str, float | None]:
         """Return the shares of the report's Figure 1; None where nothing is there to share.
 
         ``nynorsk_of_norwegian`` and ``sami_of_norwegian`` are of the Norwegian portion (Bokmål,
-        Nynorsk, Sámi); ``copyrighted`` is of the documents that state it.
+        Nynorsk, Sámi); ``copyrighted`` is of what says whether it is, ``copyright_stated`` how
+        much that is.
         """
-        by_language = {lang: self.amount(c) for lang, c in self.groups["lang"].items()}
+        by_language = {lang: self.amount(c) for lang, c in self.by("lang", **where).items()}
         norwegian = sum(by_language.get(lang, 0) for lang in NORWEGIAN_PORTION)
-        stated = {k: self.amount(c) for k, c in self.copyrighted.items() if k != NOT_STATED}
-        total = self.amount(self.total)
+        copyrighted = {k: self.amount(c) for k, c in self.by("copyrighted", **where).items()}
+        stated = copyrighted.get("yes", 0) + copyrighted.get("no", 0)
+        total = self.amount(self.count(**where))
         return {
             "norwegian": _share(norwegian, total),
             "nynorsk_of_norwegian": _share(by_language.get("nno", 0), norwegian),
             "sami_of_norwegian": _share(sum(by_language.get(x, 0) for x in SAMI), norwegian),
-            "copyrighted": _share(stated.get("yes", 0), sum(stated.values())),
+            "copyrighted": _share(copyrighted.get("yes", 0), stated),
+            "copyright_stated": _share(stated, total),
         }
 
-    def as_dict(self) -> dict[str, Any]:
-        """Return everything as plain data, groups by size."""
-
-        def plain(groups: dict[str, Counts]) -> dict[str, Any]:
-            return {key: self._counts(counts) for key, counts in self.ranked(groups)}
-
-        return {
-            "total": self._counts(self.total),
-            **{name: plain(groups) for name, groups in self.groups.items()},
-            "copyrighted": plain(self.copyrighted),
-            "shares": {k: None if v is None else round(v, 6) for k, v in self.shares().items()},
-            "shares_of": self.unit,
-            "histogram": [
-                {"words_from": low, "documents": count}
-                for low, count in zip(BINS, self.histogram, strict=True)
-            ],
-        }
-
-    def ranked(self, groups: dict[str, Counts]) -> list[tuple[str, Counts]]:
-        """Return groups with the largest first; "not stated" comes last."""
-        return sorted(
-            groups.items(),
-            key=lambda item: (item[0] == NOT_STATED, -self.amount(item[1]), item[0]),
-        )
-
-    def _counts(self, counts: Counts) -> dict[str, Any]:
+    def plain(self, counts: Counts) -> dict[str, Any]:
+        """Return counts as plain data, without what was not counted."""
         data: dict[str, Any] = asdict(counts)
-        if self.unit != "tokens":
+        if not self.has_tokens:
             del data["tokens"]
         if not self.has_sentences:
             del data["sentences"]
         data["mean_words"] = round(counts.mean_words, 2)
         return data
 
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything as plain data: sums by field, shares, and the cells themselves."""
+
+        def rounded(value: float | None) -> float | None:
+            return None if value is None else round(value, 6)
+
+        return {
+            "format": FORMAT,
+            "shares_of": self.unit,
+            "total": self.plain(self.total),
+            **{f: {k: self.plain(c) for k, c in self.by(f).items()} for f in FIELDS},
+            "shares": {k: rounded(v) for k, v in self.shares().items()},
+            "histogram": [
+                {"words_from": low, "documents": count}
+                for low, count in zip(BINS, self.histogram(), strict=True)
+            ],
+            "has_tokens": self.has_tokens,
+            "has_sentences": self.has_sentences,
+            "joined": self.joined,
+            "cells": [
+                [*cell, *self._counts[row].tolist()]
+                for cell, row in sorted(self._rows.items(), key=lambda item: item[1])
+            ],
+        }
+
+    @classmethod
+    def from_dict(cls, data: Any, path: str) -> CorpusStatistics:
+        """Read what `as_dict` returned.
+
+        Raises:
+            DataError: It is something else.
+        """
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            raise DataError(
+                "is not what norcli stats --json writes", path=path,
+                hint="count first: norcli stats CORPUS --json -o counts.json",
+            )  # fmt: skip
+        try:
+            statistics = cls(bool(data["has_tokens"]), bool(data["has_sentences"]))
+            statistics.joined = int(data["joined"])
+            names = [Cell(*map(str, row[: len(FIELDS)])) for row in data["cells"]]
+            rows = [[int(n) for n in row[len(FIELDS) :]] for row in data["cells"]]
+            counts = np.array(rows, np.int64).reshape(len(rows), COLUMNS)
+        except (KeyError, TypeError, ValueError) as error:
+            raise DataError("holds damaged counts", path=path, hint="count again") from error
+        statistics.add(names, counts)
+        return statistics
+
+
+def _counts(row: Counted) -> Counts:
+    return Counts(*row[: len(MEASURES)].tolist())
+
 
 def _share(part: int, whole: int) -> float | None:
     return part / whole if whole else None
-
-
-def collect_statistics(options: StatsOptions, console: Console) -> CorpusStatistics:
-    """Read the records and count.
-
-    Raises:
-        NorcliError: A bad record or input, or no tokenizer where one was named.
-    """
-    tokenizer = None
-    if options.tokenizer is not None:
-        from norcli.tokens.huggingface import load_tokenizer
-
-        tokenizer = load_tokenizer(options.tokenizer)
-    statistics = CorpusStatistics(
-        unit="tokens" if tokenizer is not None else "words", has_sentences=options.sentences
-    )
-    with console.progress("count", unit="documents") as progress:
-        for batch in _batches(read_documents(options, console)):
-            tokens = [0] * len(batch)
-            if tokenizer is not None:
-                tokens = [len(ids) for ids in tokenizer.encode_batch([d.text for d in batch])]
-            sentences = [0] * len(batch)
-            if options.sentences:
-                from norcli.corpus.sentences import sentence_spans
-
-                sentences = [len(sentence_spans(document.text)) for document in batch]
-            for document, n_sentences, n_tokens in zip(batch, sentences, tokens, strict=True):
-                size = len(document.text.encode("utf-8", "replace"))
-                statistics.add(document, size, n_sentences, n_tokens)
-            progress.advance(len(batch))
-    return statistics
-
-
-def _batches(documents: Iterator[Document]) -> Iterator[Sequence[Document]]:
-    batch: list[Document] = []
-    for document in documents:
-        batch.append(document)
-        if len(batch) == BATCH:
-            yield batch
-            batch = []
-    if batch:
-        yield batch
