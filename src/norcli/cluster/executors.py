@@ -93,7 +93,7 @@ def _connect_to_ray(datatrove: Any) -> None:
     try:
         datatrove.connect_to_ray()
     except ModuleNotFoundError:
-        raise UnavailableError("needs ray", hint="pip install ray") from None
+        raise missing_extra("ray", "ray") from None
 
 
 def plan(run: Run, options: ExecutorOptions) -> dict[str, Any]:
