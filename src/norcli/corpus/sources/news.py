@@ -33,7 +33,8 @@ _NAMES = {
 # Parts of an article that are no running text, by their type; a type may be "image-gallery".
 _LEFT_OUT = re.compile(
     r"image|picture|photo|video|audio|media|gallery|caption|byline|author|embed|iframe|html|"
-    r"advert|^ad$|teaser|related|link|newsletter|poll|map|table|graph|chart|map|fact|score|widget",
+    r"advert|^ad$|teaser|related|link|newsletter|poll|map|table|(?<!para)graph|chart|fact|score|"
+    r"widget",
     re.IGNORECASE,
 )
 _LINE_TAG = re.compile(r"</?(?:p|h[1-6]|li|ul|ol|div|blockquote|br|tr)\b[^>]*>", re.IGNORECASE)

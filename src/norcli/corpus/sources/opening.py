@@ -102,7 +102,7 @@ def layout_of(
 
 
 def _read_head(stream: BinaryIO, name: str) -> bytes:
-    """Read until a whole line is there, without waiting for more; damage is left to the reader."""
+    """Read until a whole record is there, without waiting for more; damage is told later."""
     pieces = b""
     read = getattr(stream, "read1", stream.read)
     while len(pieces) < HEAD_BYTES:
@@ -112,9 +112,16 @@ def _read_head(stream: BinaryIO, name: str) -> bytes:
         except DataError:
             break
         pieces += piece
-        if not piece or (b"\n" in piece and _first_line(pieces)):
+        if not piece or (b"\n" in piece and _tells_enough(_first_line(decode_wide(pieces)))):
             break
     return pieces
+
+
+def _tells_enough(line: bytes | None) -> bool:
+    """Whether a first line says what follows; that of JSON over several lines does not."""
+    if not line:
+        return False
+    return not line.startswith((b"{", b"[")) or _parsed(line) is not None
 
 
 def _first_line(head: bytes) -> bytes | None:

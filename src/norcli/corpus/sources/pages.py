@@ -12,7 +12,7 @@ from typing import BinaryIO
 from norcli.corpus.extraction import MAX_PAGE_BYTES, charset_of_header, decode_page
 from norcli.corpus.sources.fields import made_id
 from norcli.corpus.sources.raw import RawDocument
-from norcli.corpus.sources.transcripts import TRANSCRIPTS, join_cues
+from norcli.corpus.sources.transcripts import join_cues
 from norcli.errors import DataError
 from norcli.formats.compression import decompressed, reading
 from norcli.formats.documents import Place
@@ -82,7 +82,7 @@ def read_subtitle_file(stream: BinaryIO, name: str) -> RawDocument:
         cues = parse_cues(text)
     except ValueError as error:
         raise DataError(str(error), path=name) from error
-    fields = {"id": made_id("file", name), "path": name, **TRANSCRIPTS.provenance}
+    fields = {"id": made_id("file", name), "path": name}
     return RawDocument(Place(name, 1), fields, join_cues(cues))
 
 

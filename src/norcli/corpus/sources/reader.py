@@ -17,7 +17,6 @@ from norcli.corpus.sources.opening import WHOLE_FILES, Opened, layout_of, open_p
 from norcli.corpus.sources.raw import RawDocument
 from norcli.corpus.sources.transcripts import gather_segments
 from norcli.corpus.sources.units import (
-    READERS,
     FaultUnit,
     FilesUnit,
     LinesUnit,
@@ -26,6 +25,7 @@ from norcli.corpus.sources.units import (
     RowsUnit,
     Unit,
     WarcUnit,
+    read_file,
 )
 from norcli.errors import DataError, InputMissingError
 from norcli.formats.bad_records import BadRecords, FaultList
@@ -168,7 +168,7 @@ def _units_of_part(opened: Opened, options: CrawlFilterOptions) -> Iterator[Unit
         elif form == "parquet":
             yield from _row_units(source, part.name, options)
         else:
-            yield MadeUnit([READERS[form](source, part.name)])
+            yield MadeUnit([read_file(form, source, part.name, options)])
 
 
 def _row_units(source: BinaryIO, name: str, options: CrawlFilterOptions) -> Iterator[Unit]:

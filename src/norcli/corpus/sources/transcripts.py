@@ -123,7 +123,7 @@ def adapt_transcript(record: Record) -> Iterator[Adapted]:
         raise ValueError("no segment with text")
     fields = {name: take_out(record, path) for name, path in _NAMES.items()}
     fields["date"] = iso_date(fields["date"])
-    fields["segments"] = len(cues)
+    fields["segment_count"] = len(cues)
     take_out(record, "text")  # the same once more, with repetitions
     kept = {name: value for name, value in record.items() if not isinstance(value, (dict, list))}
     yield Adapted(join_cues(cues), flatten(kept) | flatten(fields))
@@ -143,7 +143,7 @@ TRANSCRIPTS = Layout(
     name="transcripts",
     needs=("segments|subtitles|cues|captions|transcript.segments",),
     adapt=adapt_transcript,
-    provenance=provenance("NRK transcripts", INDUSTRY, None, copyrighted=True),
+    provenance=provenance("transcripts", INDUSTRY, None, copyrighted=True),
 )
 SEGMENT_LINES = Layout(
     name="transcripts",

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, BinaryIO, Protocol
 
 from norcli.corpus.options import CrawlFilterOptions
 from norcli.corpus.sources.layouts import Layout
@@ -20,6 +20,7 @@ from norcli.corpus.sources.pages import (
     warc_document,
 )
 from norcli.corpus.sources.raw import RawDocument
+from norcli.corpus.sources.transcripts import TRANSCRIPTS
 from norcli.errors import DataError
 from norcli.formats.bad_records import RecordPolicy
 from norcli.formats.documents import Place, parse_lines, record_text
@@ -28,10 +29,9 @@ from norcli.formats.parquet import rows_of_batch
 from norcli.formats.warc import WarcRecord
 from norcli.streams import open_input
 
-READERS = {
+_READERS = {
     "html": read_html_file, "subtitles": read_subtitle_file, "document": read_text_file,
 }  # fmt: skip
-"""How a file of one document is read."""
 
 
 class Unit(Protocol):
@@ -77,16 +77,11 @@ def _adapted(
     options: CrawlFilterOptions,
     bad: RecordPolicy,
 ) -> Iterator[RawDocument]:
-    # A flag is the user's word and comes before what the layout supposes.
-    supposed = {
-        name: value
-        for name, value in layout.provenance.items()
-        if getattr(options, name, None) is None
-    }
+    supposed = _supposed(layout, options)
     for place, record in records:
         try:
-            for text, fields, fault in layout.adapt(record):
-                fields = supposed | fields
+            for text, found, fault in layout.adapt(record):
+                fields = supposed | found
                 if fault is None:
                     yield RawDocument(place, fields, text)
                 else:
@@ -96,6 +91,15 @@ def _adapted(
                 f"layout {layout.name}: {error}", path=place.path, line=place.line,
                 hint="name another with --layout; records takes them as they stand",
             ))  # fmt: skip
+
+
+def _supposed(layout: Layout, options: CrawlFilterOptions) -> dict[str, Any]:
+    """Return the provenance a layout stands for; a flag is the user's word and comes before it."""
+    return {
+        name: value
+        for name, value in layout.provenance.items()
+        if getattr(options, name, None) is None
+    }
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +179,18 @@ class WarcUnit:
                 bad.handle(DataError(message, path=self.name, line=record.number))
 
 
+def read_file(form: str, stream: BinaryIO, name: str, options: CrawlFilterOptions) -> RawDocument:
+    """Read a file that is one document.
+
+    Raises:
+        DataError: It is damaged, too long, or not what its name says.
+    """
+    document = _READERS[form](stream, name)
+    if form == "subtitles":
+        document.fields = _supposed(TRANSCRIPTS, options) | document.fields
+    return document
+
+
 @dataclass(frozen=True, slots=True)
 class FilesUnit:
     """Some files of one document each, opened only in the worker."""
@@ -188,7 +204,7 @@ class FilesUnit:
         for path in self.paths:
             try:
                 with open_input(path) as stream:
-                    yield READERS[self.form](stream, path)
+                    yield read_file(self.form, stream, path, options)
             except DataError as error:
                 bad.handle_damage(error)
 
