@@ -91,7 +91,10 @@ _norcli() {
         'dedup:--shard') COMPREPLY=(); return ;;
         'dedup:--output'|'dedup:-o') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'dedup:--output-format') COMPREPLY=($(compgen -W 'auto jsonl parquet text' -- "$word")); return ;;
-        'dedup:--method') COMPREPLY=($(compgen -W 'exact minhash' -- "$word")); return ;;
+        'dedup:--min-chars') COMPREPLY=(); return ;;
+        'dedup:--span-words') COMPREPLY=(); return ;;
+        'dedup:--min-words') COMPREPLY=(); return ;;
+        'dedup:--method') COMPREPLY=($(compgen -W 'url exact minhash lines paragraphs substring' -- "$word")); return ;;
         'dedup:--threshold') COMPREPLY=(); return ;;
         'dedup:--url-key') COMPREPLY=(); return ;;
         'dedup:--ngram') COMPREPLY=(); return ;;
@@ -123,7 +126,7 @@ _norcli() {
         'dedup explain:--max-bad') COMPREPLY=(); return ;;
         'dedup explain:--limit') COMPREPLY=(); return ;;
         'dedup explain:--shard') COMPREPLY=(); return ;;
-        'dedup explain:--method') COMPREPLY=($(compgen -W 'exact minhash' -- "$word")); return ;;
+        'dedup explain:--method') COMPREPLY=($(compgen -W 'url exact minhash lines paragraphs substring' -- "$word")); return ;;
         'dedup explain:--threshold') COMPREPLY=(); return ;;
         'dedup explain:--url-key') COMPREPLY=(); return ;;
         'dedup explain:--ngram') COMPREPLY=(); return ;;
@@ -620,7 +623,7 @@ _norcli() {
             fi ;;
         'dedup')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --output-format --method --threshold --url-key --ngram --num-perm --bands --rows --scope --keep --cluster --online --mark --rejects --clusters --sweep --decontaminate --decontaminate-ngram --decontaminate-hits --against --save-index --spool-gib --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --output-format --min-chars --span-words --min-words --method --threshold --url-key --ngram --num-perm --bands --rows --scope --keep --cluster --online --mark --rejects --clusters --sweep --decontaminate --decontaminate-ngram --decontaminate-hits --against --save-index --spool-gib --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -f -- "$word"))
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'explain' -- "$word"))
@@ -722,7 +725,7 @@ _norcli() {
             if [[ $word == -* ]]; then
                 COMPREPLY=($(compgen -W '--output -o --overwrite --type --name --check --imatrix --save-imatrix --imatrix-chunk --imatrix-tokens --report --report-text --report-chunk --report-tokens --context --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
-                COMPREPLY=($(compgen -d -- "$word"))
+                _norcli_files '@(*.gguf)'
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'inspect' -- "$word"))
             fi ;;
         'quantize inspect')

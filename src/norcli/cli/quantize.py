@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 
 from norcli.cli.command import Command, Outcome, write_plan
 from norcli.console import Console
@@ -30,6 +31,8 @@ def run(options: QuantizeOptions, console: Console) -> Outcome:
 
     if options.check and options.output == "-":
         raise UsageError("--check needs a file: give -o FILE")
+    if options.check and not Path(options.model).is_dir():
+        raise UsageError("--check compares with the tokenizer of a model directory")
     report = quantize(options, console)
     if options.check:
         from norcli.quantize.parity import check_files

@@ -131,9 +131,13 @@ class TensorInfo:
 
 @dataclass
 class Metadata:
-    """Key-value pairs to write, in order, each with its stored type."""
+    """Key-value pairs to write, in order, each with its stored type; None for a copied pair."""
 
-    pairs: dict[str, tuple[ValueType, Any]] = field(default_factory=dict)
+    pairs: dict[str, tuple[ValueType | None, Any]] = field(default_factory=dict)
+
+    def copy(self, key: str, pair: bytes) -> None:
+        """Take over a pair as it stands in another file, see `GgufFile.raw_pair`."""
+        self.pairs[key] = (None, pair)
 
     def put(self, kind: ValueType, key: str, value: Any) -> None:
         """Set a scalar or a string; None leaves the key out."""
@@ -165,6 +169,9 @@ class Metadata:
         """Return the pairs as they stand in a file."""
         parts: list[bytes] = []
         for key, (kind, value) in self.pairs.items():
+            if kind is None:
+                parts.append(value)
+                continue
             parts += [_encode_text(key), struct.pack("<I", kind)]
             if kind is ValueType.ARRAY:
                 item_kind, items = value
@@ -298,9 +305,12 @@ class GgufFile:
         if (tensor_count + pair_count) * 12 > len(self.data):
             raise self._truncated()
         self.metadata: dict[str, Any] = {}
+        self._pairs: dict[str, tuple[int, int]] = {}
         for _ in range(pair_count):
+            start = self._at
             key = self._text()
             self.metadata[key] = self._value(self._kind())
+            self._pairs[key] = start, self._at
         self.tensors = [self._tensor() for _ in range(tensor_count)]
         alignment = self.metadata.get("general.alignment", ALIGNMENT)
         if not isinstance(alignment, int) or alignment <= 0:
@@ -363,6 +373,11 @@ class GgufFile:
                 f'tensor "{name}" has type {number}, which norcli does not know', path=self.path
             ) from None
         return TensorInfo(name, tuple(extents[::-1]), kind, offset)
+
+    def raw_pair(self, key: str) -> bytes:
+        """Return a metadata pair's bytes, key and type included."""
+        start, end = self._pairs[key]
+        return self.data[start:end]
 
     def tensor_data(self, tensor: TensorInfo) -> memoryview:
         """Return the bytes of one tensor, not copied."""

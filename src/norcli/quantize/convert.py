@@ -23,7 +23,7 @@ import numpy.typing as npt
 from norcli.console import Console
 from norcli.errors import DataError, UsageError
 from norcli.formats.gguf import GgmlType, padding_after
-from norcli.formats.tensors import Checkpoint, to_float32
+from norcli.formats.tensors import to_float32
 from norcli.quantize.importance import (
     ImportanceMatrix,
     is_importance_matrix,
@@ -33,7 +33,7 @@ from norcli.quantize.importance import (
 from norcli.quantize.kernels.decode import decode
 from norcli.quantize.kernels.encode import Bytes, Floats, encode
 from norcli.quantize.options import QuantizeOptions
-from norcli.quantize.plan import Layout, Source, lay_out, open_source
+from norcli.quantize.plan import Layout, Source, Weights, lay_out, open_source
 from norcli.quantize.quality import Quality
 from norcli.quantize.report import ConversionReport, FileReport, TensorErrors, describe_file
 from norcli.quantize.tensor_names import PlannedTensor
@@ -152,6 +152,11 @@ def with_importance(source: Source, options: QuantizeOptions, console: Console) 
         matrix = read_importance(options.imatrix)
     elif options.dry_run:
         return replace(source, importance=ImportanceMatrix({}, [options.imatrix]))
+    elif source.copied is not None:
+        raise UsageError(
+            "--imatrix: a text needs the model directory to read it with",
+            hint="compute it there with --save-imatrix, or with llama-imatrix",
+        )
     else:
         from norcli.quantize.activations import compute_importance
 
@@ -219,9 +224,7 @@ def _encode_tiles(
                 future.cancel()
 
 
-def _encode_tile(
-    tile: Tile, layouts: list[Layout], checkpoint: Checkpoint, measures: bool
-) -> Encoded:
+def _encode_tile(tile: Tile, layouts: list[Layout], checkpoint: Weights, measures: bool) -> Encoded:
     values = tile.load()
     path = None if tile.source is None else checkpoint.entries[tile.source].path
     if not np.isfinite(values).all():
@@ -265,7 +268,7 @@ def _computed(values: Floats) -> Floats:
 
 
 def _tensor_tiles(
-    checkpoint: Checkpoint, tensor: PlannedTensor, index: int, weights: Floats | None
+    checkpoint: Weights, tensor: PlannedTensor, index: int, weights: Floats | None
 ) -> Iterator[Tile]:
     matrices = list(_matrices(checkpoint, tensor))
     for number, (name, matrix) in enumerate(matrices):
@@ -285,7 +288,7 @@ def _load(matrix: Stored, chosen: Any) -> Floats:
     return to_float32(matrix[chosen]).reshape(-1)
 
 
-def _matrices(checkpoint: Checkpoint, tensor: PlannedTensor) -> Iterator[tuple[str, Stored]]:
+def _matrices(checkpoint: Weights, tensor: PlannedTensor) -> Iterator[tuple[str, Stored]]:
     """Yield the stored matrices of a tensor as mapped views, rows as the file will have them."""
     for name in tensor.sources:
         stored = checkpoint.stored(name)

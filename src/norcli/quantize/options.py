@@ -19,8 +19,8 @@ class QuantizeOptions(OutputOptions, GeneralOptions):
     """Options of ``norcli quantize``."""
 
     model: str = option(
-        help="Hugging Face model directory with safetensors", group=INPUT, positional=True,
-        metavar="MODEL", complete="dir", in_config=False,
+        help="Hugging Face model directory with safetensors, or a GGUF file in F32, F16 or BF16",
+        group=INPUT, positional=True, metavar="MODEL", complete="file:.gguf", in_config=False,
     )  # fmt: skip
     type: list[str] = option(
         default_factory=lambda: ["Q4_K_M"], help="Type of the file; several give several files",

@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from norcli.console import Console
 from norcli.errors import UsageError
-from norcli.formats.gguf import TensorInfo, encode_header, place_tensors
+from norcli.formats.gguf import Metadata, TensorInfo, encode_header, place_tensors
 from norcli.formats.tensors import Checkpoint
+from norcli.quantize.gguf_source import GgufCheckpoint, is_gguf, open_gguf
 from norcli.quantize.importance import ImportanceMatrix
-from norcli.quantize.metadata import model_metadata
+from norcli.quantize.metadata import QUANTIZATION_VERSION, model_metadata
 from norcli.quantize.model_config import ModelConfig, read_model_config
 from norcli.quantize.options import QuantizeOptions
 from norcli.quantize.tensor_names import PlannedTensor, plan_tensors
@@ -27,17 +28,25 @@ from norcli.quantize.types import (
 from norcli.quantize.vocabulary import Vocabulary, read_vocabulary
 from norcli.streams import require_directory
 
+Weights = Checkpoint | GgufCheckpoint
+
 
 @dataclass(frozen=True)
 class Source:
-    """A model directory ready to be converted."""
+    """A model directory, or a GGUF file, ready to be converted.
+
+    Attributes:
+        importance: What weighs the errors, None to weigh them alike.
+        copied: Metadata of a GGUF source, which the files made from it keep.
+    """
 
     name: str
     config: ModelConfig
-    checkpoint: Checkpoint
+    checkpoint: Weights
     tensors: list[PlannedTensor]
     vocabulary: Vocabulary
     importance: ImportanceMatrix | None = None
+    copied: Metadata | None = None
 
     @property
     def parameters(self) -> int:
@@ -63,12 +72,16 @@ class Layout:
 
 
 def open_source(options: QuantizeOptions, console: Console) -> Source:
-    """Read the headers, configuration and tokenizer of the model directory.
+    """Read the headers, configuration and tokenizer of a model directory, or a GGUF file's header.
 
     Raises:
-        InputMissingError: There is no such directory, or a shard is missing.
-        DataError: It is no model directory, or one that cannot be converted.
+        InputMissingError: There is nothing there, or a shard is missing.
+        DataError: It is no model, or one that cannot be converted.
     """
+    if is_gguf(options.model):
+        file = open_gguf(options.model)
+        return Source(file.name, file.config, file.checkpoint, file.tensors, file.vocabulary,
+                      copied=file.metadata(options.name))  # fmt: skip
     directory = require_directory(options.model, "a Hugging Face model directory")
     config = read_model_config(directory)
     checkpoint = Checkpoint(directory)
@@ -101,6 +114,20 @@ def lay_out(options: QuantizeOptions, source: Source) -> list[Layout]:
     return [_lay_out_one(options, source, QUANTIZATIONS[name]) for name in names]
 
 
+def _metadata(source: Source, quantization: Quantization) -> Metadata:
+    if source.copied is not None:
+        metadata = Metadata(dict(source.copied.pairs))
+        metadata.uint32("general.file_type", quantization.file_type)
+        metadata.uint32("general.quantization_version", QUANTIZATION_VERSION)
+        return metadata
+    metadata = model_metadata(
+        source.config, quantization, name=source.name, parameters=source.parameters,
+        vocab_size=len(source.vocabulary.words.tokens),
+    )  # fmt: skip
+    source.vocabulary.write(metadata)
+    return metadata
+
+
 def _lay_out_one(options: QuantizeOptions, source: Source, quantization: Quantization) -> Layout:
     config = source.config
     grouped = config.num_attention_heads != config.num_key_value_heads
@@ -116,11 +143,7 @@ def _lay_out_one(options: QuantizeOptions, source: Source, quantization: Quantiz
         TensorInfo(tensor.name, tensor.shape, choice.kind)
         for tensor, choice in zip(source.tensors, choices, strict=True)
     )
-    metadata = model_metadata(
-        config, quantization, name=source.name, parameters=source.parameters,
-        vocab_size=len(source.vocabulary.words.tokens),
-    )  # fmt: skip
-    source.vocabulary.write(metadata)
+    metadata = _metadata(source, quantization)
     if source.importance is not None:
         source.importance.describe(metadata)
     path = options.output.replace("{type}", quantization.name)
