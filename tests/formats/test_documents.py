@@ -180,6 +180,21 @@ def test_written_records_come_back(tmp_path: Path, name: str) -> None:
     assert [path.name for path in tmp_path.iterdir()] == [name]
 
 
+@pytest.mark.parametrize("name", ["o.jsonl", "o.jsonl.gz", "o.parquet", "o.txt"])
+def test_a_line_is_written_as_its_record_would_be(tmp_path: Path, name: str) -> None:
+    record = {"id": "1", "text": "én «to»", "n": 1.0}
+    line = b'{"id": "1", "text": "\\u00e9n \xc2\xabto\xc2\xbb", "n": 1.0}'
+    with RecordWriter(Options(output=str(tmp_path / name))) as writer:
+        writer.write_line(line)
+        writer.write_line(line + b"\n")
+    assert writer.records == 2
+    expected = {"text": "én «to»"} if name.endswith(".txt") else record
+    assert [read for _, read in records(options(tmp_path / name))] == [expected] * 2
+    if name == "o.jsonl":
+        assert (tmp_path / name).read_bytes() == (line + b"\n") * 2
+        assert writer.bytes == 2 * len(line) + 2
+
+
 def test_text_output_is_a_line_a_document(tmp_path: Path) -> None:
     with RecordWriter(Options(output=str(tmp_path / "o.txt"))) as writer:
         writer.write({"id": "1", "text": "én\r\nto"})

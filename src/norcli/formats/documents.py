@@ -322,14 +322,44 @@ class RecordWriter:
         if self._sink is not None:
             self._sink.write(record)
             return
-        assert self._stream is not None, "write outside the with block"
         if self._format == "text":
             text = str(record[self._text_key]).replace("\r", "").replace("\n", " ")
             line = text.encode("utf-8") + b"\n"
         else:
             line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+        self._put(line)
+
+    def write_line(self, line: bytes) -> None:
+        """Write a record given as a line of JSON, with or without its newline.
+
+        JSONL takes the bytes as they stand; other formats, for which it is parsed, do not.
+        """
+        if self._sink is not None or self._format == "text":
+            self.write(orjson.loads(line))
+            return
+        self.records += 1
+        self._put(line if line.endswith(b"\n") else line + b"\n")
+
+    def _put(self, line: bytes) -> None:
+        assert self._stream is not None, "write outside the with block"
         self.bytes += len(line)
         self._stream.write(line)
+        if self._flushes:
+            self._stream.flush()
+
+    def write_line(self, line: bytes) -> None:
+        """Write one record given as a line of JSON without its newline, byte for byte if it can be.
+
+        Args:
+            line: A JSON object.
+        """
+        if self._stream is None or self._format == "text":
+            self.write(orjson.loads(line))
+            return
+        self.records += 1
+        self.bytes += len(line) + 1
+        self._stream.write(line)
+        self._stream.write(b"\n")
         if self._flushes:
             self._stream.flush()
 

@@ -11,6 +11,7 @@ from collections import Counter
 from collections.abc import Iterable
 from datetime import UTC, date, datetime
 from email.utils import parsedate_to_datetime
+from functools import cache, lru_cache
 from typing import Any
 
 import orjson
@@ -21,32 +22,41 @@ _OWN_NAMES = frozenset({"text", "lang_score", "lang_segments", "would_be_dropped
 _OWN_PREFIXES = ("quality_", "dedup_", "dropped_", "pii_")
 _YEAR_FIRST = re.compile(r"\s*(\d{4})[-/.](\d{1,2})[-/.](\d{1,2})")
 _TWITTER_DATE = re.compile(r"\w{3} (\w{3}) (\d{1,2}) [\d:]{8} \+0000 (\d{4})")
+_NO_NAME = re.compile(r"[.\-]")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 
 
-def look_up(record: Record, path: str) -> Any:
-    """Return the value at a dotted path, None where it does not lead anywhere.
+Way = tuple[tuple[tuple[str, ...], str], ...]
+"""A path taken apart: for each alternative the names on the way, and the last."""
 
-    Several paths with ``|`` between them are tried in turn.
-    """
-    for one in path.split("|"):
-        value: Any = record
-        for name in one.split("."):
-            value = value.get(name) if isinstance(value, dict) else None
-        if value is not None:
+
+@cache
+def way_of(path: str) -> Way:
+    """Take a dotted path apart; ``|`` stands between alternatives that are tried in turn."""
+    alternatives = (one.split(".") for one in path.split("|"))
+    return tuple((tuple(names[:-1]), names[-1]) for names in alternatives)
+
+
+def look_up(record: Record, path: str) -> Any:
+    """Return the value at a path, None where it does not lead anywhere."""
+    for parents, name in way_of(path):
+        holder: Any = record
+        for parent in parents:
+            holder = holder.get(parent) if isinstance(holder, dict) else None
+        if isinstance(holder, dict) and (value := holder.get(name)) is not None:
             return value
     return None
 
 
 def take_out(record: Record, path: str) -> Any:
     """Return the value at a path as `look_up` does, and remove it from the record."""
-    for one in path.split("|"):
-        *parents, name = one.split(".")
+    for parents, name in way_of(path):
         holder: Any = record
         for parent in parents:
             holder = holder.get(parent) if isinstance(holder, dict) else None
-        if isinstance(holder, dict) and holder.get(name) is not None:
-            return holder.pop(name)
+        if isinstance(holder, dict) and (value := holder.get(name)) is not None:
+            del holder[name]
+            return value
     return None
 
 
@@ -58,21 +68,23 @@ def flatten(record: Record, prefix: str = "") -> Record:
     """
     flat: Record = {}
     for key, value in record.items():
-        name = prefix + str(key).replace(".", "_").replace("-", "_")
+        if value is None or value == "" or value == []:
+            continue
+        name = _flat_name(prefix + key)
         if isinstance(value, dict):
             flat.update(flatten(value, name + "_"))
         elif isinstance(value, list):
-            if not value:
-                continue
             plain = not any(isinstance(item, (dict, list)) for item in value)
             joined = ", ".join(map(str, value)) if plain else orjson.dumps(value).decode("utf-8")
-            flat[_own(name)] = joined
-        elif value is not None and value != "":
-            flat[_own(name)] = value
+            flat[name] = joined
+        else:
+            flat[name] = value
     return flat
 
 
-def _own(name: str) -> str:
+@lru_cache(4096)
+def _flat_name(name: str) -> str:
+    name = _NO_NAME.sub("_", name)
     if name in _OWN_NAMES or name.startswith(_OWN_PREFIXES):
         return f"source_{name}"
     return name
@@ -84,6 +96,8 @@ def iso_date(value: Any) -> str | None:
     Understood: ISO 8601 and its look-alikes with slashes, seconds since 1970, the dates of mail
     headers and of Twitter ("Thu Jun 16 17:33:23 +0000 2016"), and date objects from Parquet.
     """
+    if value is None:
+        return None
     if isinstance(value, (datetime, date)):
         return value.isoformat()[:10]
     if isinstance(value, str) and value.strip().isdigit():
@@ -118,8 +132,11 @@ def made_id(*parts: object) -> str:
 
     Exact copies of a text at two addresses must not share an id, so the text alone is not enough.
     """
-    text = "\n".join("" if part is None else str(part) for part in parts)
-    return "sha256:" + hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    digest = hashlib.sha256()
+    for part in parts:
+        digest.update(b"" if part is None else str(part).encode("utf-8", "surrogatepass"))
+        digest.update(b"\n")
+    return f"sha256:{digest.hexdigest()[:32]}"
 
 
 def shares(labels: Iterable[str | None]) -> str:
