@@ -30,8 +30,9 @@ from norcli.formats.documents import (
     format_of,
     input_paths,
     parse_json_line,
-    read_records,
+    read_part,
     record_text,
+    shard_parts,
 )
 from norcli.formats.lines import LineBlock, Part, line_blocks, part_blocks
 from norcli.streams import STDIN_NAME, open_input
@@ -148,6 +149,7 @@ class RecordSource:
     paths: list[str] = field(init=False)
     bytes_read: int = field(default=0, init=False)
     bad_count: int = field(default=0, init=False)
+    _parts: list[Part] = field(init=False)
     _bad: BadRecords = field(init=False)
     _taken: int = field(default=0, init=False)
     _seen: int = field(default=0, init=False)
@@ -157,6 +159,7 @@ class RecordSource:
 
     def __post_init__(self) -> None:
         self.paths = input_paths(self.options)
+        self._parts = shard_parts(self.paths, self.options.shard)
         self._bad = BadRecords(self.options, self.console)
 
     def close(self) -> None:
@@ -194,13 +197,13 @@ class RecordSource:
             DataError: A damaged file.
             IOFailureError: Standard input exceeds the spool's bound.
         """
-        for index, path in enumerate(self.paths):
-            if os.path.isfile(path):
-                self._stamps[path] = _stamp(path)
-            if format_of(path, self.options.input_format) != "jsonl":
-                yield from self._records(index, path)
+        for index, part in enumerate(self._parts):
+            if os.path.isfile(part.path):
+                self._stamps[part.path] = _stamp(part.path)
+            if format_of(part.path, self.options.input_format) != "jsonl":
+                yield from self._records(index, part)
                 continue
-            for lines in self._lines(index, path):
+            for lines in self._lines(index, part):
                 self.bytes_read += len(lines.block.data)
                 yield lines
 
@@ -227,6 +230,20 @@ class RecordSource:
         """Say how many bad records there were."""
         self.bad_count = self._bad.count
         self._bad.report()
+
+    @property
+    def skipped(self) -> list[int]:
+        """The bad records so far, as places among all records."""
+        return self._skipped
+
+    def take_up(self, documents: int, skipped: list[int]) -> None:
+        """Go on from the first pass that another process made of the same inputs.
+
+        Args:
+            documents: How many it took.
+            skipped: Its `skipped`.
+        """
+        self._taken, self._skipped = documents, list(skipped)
 
     def again(self) -> Iterator[tuple[Place, Item]]:
         """Yield the same documents once more, one by one: the second pass.
@@ -300,20 +317,20 @@ class RecordSource:
         except DataError as error:
             return error
 
-    def _parsed(self, path: str, first: bool) -> Iterator[tuple[Place, dict[str, Any]]]:
+    def _parsed(self, part: Part, first: bool) -> Iterator[tuple[Place, dict[str, Any]]]:
         """Yield the records of a Parquet or text file."""
         one = DedupOptions(
-            inputs=[path], input_format=self.options.input_format,
+            inputs=[part.path], input_format=self.options.input_format,
             text_key=self.options.text_key, on_bad_record=self.options.on_bad_record,
         )  # fmt: skip
         bad = self._bad if first else BadRecords(one, Console.silent())
-        return read_records(one, self.console, bad)
+        return read_part(part, one, bad)
 
-    def _records(self, index: int, path: str) -> Iterator[Records]:
+    def _records(self, index: int, part: Part) -> Iterator[Records]:
         """Yield the records of a Parquet or text file; text on a pipe is spooled as JSONL."""
         batch, size = Records([], []), 0
-        for place, record in self._parsed(path, first=True):
-            if path == "-" and self.twice:
+        for place, record in self._parsed(part, first=True):
+            if part.path == "-" and self.twice:
                 self._spool(index, orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
             reading = self._reading(place, record)
             if isinstance(reading, DataError):
@@ -331,14 +348,13 @@ class RecordSource:
         """Whether records are wanted one by one, as they come."""
         return self.before_wait is not None
 
-    def _lines(self, index: int, path: str) -> Iterator[Lines]:
+    def _lines(self, index: int, part: Part) -> Iterator[Lines]:
         """Yield the blocks of a file of JSON lines; those of a pipe are spooled."""
-        if path == "-" and self._waits:
+        if part.path == "-" and self._waits:
             yield from self._waiting_lines()
             return
-        part = Part(path, 0, None)
         for block in part_blocks(part):
-            if path == "-" and self.twice:
+            if part.path == "-" and self.twice:
                 # A line that was too long leaves one that counts as bad, too.
                 self._spool(index, block.data if block.fault is None else b"null\n")
             yield Lines(part.name, block)
@@ -360,18 +376,17 @@ class RecordSource:
 
     def _all_again(self) -> Iterator[Again]:
         """Yield all records that were seen, the bad ones as well."""
-        for index, path in enumerate(self.paths):
-            if path != "-" and format_of(path, self.options.input_format) != "jsonl":
+        for index, part in enumerate(self._parts):
+            if part.path != "-" and format_of(part.path, self.options.input_format) != "jsonl":
                 batch: list[tuple[Place, Item]] = []
-                for place_and_record in self._parsed(path, first=False):
+                for place_and_record in self._parsed(part, first=False):
                     batch.append(place_and_record)
                     if len(batch) >= BATCH_RECORDS:
                         yield batch
                         batch = []
                 yield batch
                 continue
-            part = Part(path, 0, None)
-            for block in part_blocks(part) if path != "-" else self._spooled(index):
+            for block in part_blocks(part) if part.path != "-" else self._spooled(index):
                 lines = Lines(part.name, block)
                 if block.fault is not None:
                     yield [(lines.place(0), b"null")]
