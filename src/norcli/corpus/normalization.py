@@ -1,4 +1,4 @@
-"""Text made uniform: NFC, double-encoded UTF-8 mended, invisible characters and stray spaces out.
+"""Text made uniform: NFC, spoilt encodings mended, invisible characters and stray spaces out.
 
 Second stage of `crawl-filter` (report section 3.2, "normalization"). Meaning is kept: quotes,
 dashes, case and Sámi letters stay as written, and paragraphs stay apart by one empty line.
@@ -9,64 +9,115 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from norcli.corpus import scan
 from norcli.corpus.language.identifier import pack
+from norcli.corpus.legacy_sami import may_be_legacy, repair_sami
 
-_LINE_ENDS = re.compile("\r\n?|[\v\f\x1c-\x1e\x85\u2028\u2029]")
+_LINE_ENDS = re.compile(f"\r\n?|[{scan.LINE_ENDS}]")
 _INVISIBLE = re.compile(
-    "[\x00-\x08\x0e-\x1b\x1f\x7f-\x84\x86-\x9f\xad\u061c\u180e\u200b\u200c\u200e\u200f"
-    "\u202a-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb\ufffe\uffff]"
+    f"[{scan.dropped_pattern()}]"
     # A zero-width joiner makes one picture of several; anywhere else it is a left-over.
     "|\u200d(?![\u2600-\u27bf\u2b00-\u2bff\U0001f000-\U0001faff])"
 )
-_SPACES = re.compile("[\t \xa0\u1680\u2000-\u200a\u202f\u205f\u3000]+")
+_SPACES = re.compile(f"[\t \u3000{scan.WIDE_SPACES}]+")
 _SPACE_AT_LINE_END = re.compile(" ?\n ?")
 _BLANK_LINES = re.compile("\n{3,}")
+_DOUBTFUL = scan.COMPOSITION | scan.MOJIBAKE | scan.LEGACY
 
-# Windows-1252 as browsers read it: the five bytes it leaves open stand for themselves.
-_BYTE_OF = {
-    bytes([byte]).decode("cp1252", "ignore") or chr(byte): byte for byte in range(0x80, 0x100)
-} | {chr(byte): byte for byte in range(0x80, 0xA0)}
-_TAIL = "[" + re.escape("".join(c for c, byte in _BYTE_OF.items() if byte < 0xC0)) + "]"
-_PAIR = re.compile(f"[ÂÃÄÅÆÇÈÉÊË]{_TAIL}|â{_TAIL}{_TAIL}")
-# What double encoding nearly always leaves, and Nordic, German and English text never has.
-_EVIDENCE = re.compile(f"Ã{_TAIL}|â(?:€|\x80){_TAIL}|Â[\xa0«»§°·©®´¨¤£½]")
+
+def _windows_bytes() -> dict[str, int]:
+    """Windows-1252 as browsers read it: the five bytes it leaves open stand for themselves."""
+    read = {byte: bytes([byte]).decode("cp1252", "ignore") or chr(byte) for byte in range(128, 256)}
+    return {chr(byte): byte for byte in range(128, 160)} | {c: byte for byte, c in read.items()}
+
+
+class _Misreading(NamedTuple):
+    """UTF-8 read in another character set.
+
+    Attributes:
+        bytes: The byte that each character stood for.
+        pairs: What letters and signs of U+0080 to U+02FF and U+2000 to U+2FFF became.
+        evidence: What is nearly always among it, and never in Nordic, German or English text.
+    """
+
+    bytes: dict[str, int]
+    pairs: re.Pattern[str]
+    evidence: re.Pattern[str]
+
+
+def _misreading(byte_of: dict[str, int], evidence: str) -> _Misreading:
+    tail = "[" + re.escape("".join(c for c, byte in byte_of.items() if byte < 0xC0)) + "]"
+    two = "[" + re.escape("".join(c for c, byte in byte_of.items() if 0xC2 <= byte < 0xCC)) + "]"
+    three = "[" + re.escape("".join(c for c, byte in byte_of.items() if byte == 0xE2)) + "]"
+    pairs = re.compile(f"{two}{tail}|{three}{tail}{tail}")
+    return _Misreading(byte_of, pairs, re.compile(evidence.replace("TAIL", tail), re.DOTALL))
+
+
+def _bytes_of(charset: str) -> dict[str, int]:
+    return {bytes([byte]).decode(charset): byte for byte in range(128, 256)}
+
+
+_MISREADINGS = (
+    _misreading(_windows_bytes(), "ÃTAIL|â(?:€|\x80)TAIL|Â[\xa0«»§°·©®´¨¤£½]"),
+    # "f√∏r" and "f├©r" for før: nobody writes a root or a corner of a frame inside a word.
+    _misreading(_bytes_of("mac_roman"), r"√TAIL(?:(?<=[^\W\d_]..)|(?=[^\W\d_]))"),
+    _misreading(_bytes_of("cp850"), r"├TAIL(?:(?<=[^\W\d_]..)|(?=[^\W\d_]))"),
+)
 
 
 def repair_mojibake(text: str) -> str:
-    """Mend UTF-8 that was read as Latin-1 or Windows-1252 and encoded again, up to three times.
+    """Mend UTF-8 that was read as Windows-1252, Mac Roman or DOS text, up to three times over.
 
     Only a text with unmistakable traces ("Ã¥", "â€™") is touched: «KOM NÅ» has the two characters
     of a double-encoded "Ż", and must stay.
     """
     for _ in range(3):
-        if _EVIDENCE.search(text) is None:
-            return text
-        mended = _PAIR.sub(_mend_pair, text)
-        if mended == text:
-            return text
-        text = mended
+        before = text
+        for misreading in _MISREADINGS:
+            if misreading.evidence.search(text) is not None:
+                text = misreading.pairs.sub(partial(_mend, misreading.bytes), text)
+        if text == before:
+            break
     return text
 
 
-def _mend_pair(match: re.Match[str]) -> str:
+def _mend(byte_of: dict[str, int], match: re.Match[str]) -> str:
     try:
-        return bytes(_BYTE_OF[character] for character in match.group()).decode("utf-8")
+        return bytes(byte_of[character] for character in match.group()).decode("utf-8")
     except UnicodeDecodeError:
         return match.group()
 
 
 def normalize_text(text: str) -> str:
     """Return a text in the form all later stages expect; applying it twice changes nothing."""
-    result = _tidy(repair_mojibake(text))
-    # What stood between two halves of a double-encoded letter may be gone now.
-    while result != text and _EVIDENCE.search(result) is not None:
-        text, result = result, _tidy(repair_mojibake(result))
-    return result
+    while True:
+        result = _tidy(repair_sami(repair_mojibake(text)))
+        # What stood between two halves of a spoilt letter may be gone now.
+        if result == text or not _may_be_spoilt(result):
+            return result
+        text = result
+
+
+def _may_be_spoilt(text: str) -> bool:
+    if any(misreading.evidence.search(text) is not None for misreading in _MISREADINGS):
+        return True
+    return may_be_legacy(text)
+
+
+def _needs_care(text: str, flags: int) -> bool:
+    """Whether a flagged text needs more than the dropping and collapsing that a kernel does."""
+    if flags & scan.CHARACTERS:
+        return True  # two characters may come together that change each other
+    if flags & scan.COMPOSITION and not unicodedata.is_normalized("NFC", text):
+        return True
+    if flags & scan.MOJIBAKE and repair_mojibake(text) != text:
+        return True
+    return bool(flags & scan.LEGACY) and repair_sami(text) != text
 
 
 def _tidy(text: str) -> str:
@@ -90,15 +141,17 @@ def normalize_batch(texts: list[str]) -> NormalizedBatch:
     """Normalize many texts, each as `normalize_text` does."""
     buffer, offsets = pack(texts)
     flags = scan.scan(buffer, offsets)
-    thorough = flags & (scan.CHARACTERS | scan.COMPOSITION | scan.MOJIBAKE) != 0
+    thorough = np.zeros(len(flags), np.bool_)
     texts = list(texts)
-    for i in np.flatnonzero(thorough).tolist():
-        texts[i] = normalize_text(texts[i])
-    chosen = np.flatnonzero((flags & scan.SPACES != 0) & ~thorough)
+    for i in np.flatnonzero(flags & _DOUBTFUL).tolist():
+        if _needs_care(texts[i], int(flags[i])):
+            thorough[i] = True
+            texts[i] = normalize_text(texts[i])
+    chosen = np.flatnonzero((flags & (scan.SPACES | scan.CHARACTERS) != 0) & ~thorough)
     if len(chosen):
         output = np.empty(int((offsets[chosen + 1] - offsets[chosen]).sum()), np.uint8)
         ends = np.empty(len(chosen), np.int64)
-        scan.tidy_spaces(buffer, offsets, chosen, output, ends)
+        scan.tidy_texts(buffer, offsets, chosen, scan.load_tables().actions, output, ends)
         data, start = output.tobytes(), 0
         for i, end in zip(chosen.tolist(), ends.tolist(), strict=True):
             texts[i] = data[start:end].decode("utf-8")
