@@ -347,22 +347,6 @@ class RecordWriter:
         if self._flushes:
             self._stream.flush()
 
-    def write_line(self, line: bytes) -> None:
-        """Write one record given as a line of JSON without its newline, byte for byte if it can be.
-
-        Args:
-            line: A JSON object.
-        """
-        if self._stream is None or self._format == "text":
-            self.write(orjson.loads(line))
-            return
-        self.records += 1
-        self.bytes += len(line) + 1
-        self._stream.write(line)
-        self._stream.write(b"\n")
-        if self._flushes:
-            self._stream.flush()
-
     def flush(self) -> None:
         """Hand on what was written so far; a no-op for Parquet, which is written in groups."""
         if self._stream is not None:
