@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from norcli.dedup.clusters import join, members_by_cluster, roots_of
+from norcli.dedup.clusters import join, roots_of
 from norcli.dedup.ids import IdStore
 from norcli.dedup.options import parse_policy
 from norcli.dedup.survivors import Policy, choose_survivors, moment_of
@@ -38,11 +38,34 @@ def test_union_find_equals_a_walk_over_the_graph(edges: list[tuple[int, int]]) -
         assert set(np.flatnonzero(labels == labels[start])) == reached
 
 
-def test_members_by_cluster_leaves_single_documents_out() -> None:
-    groups = members_by_cluster(np.array([0, 1, 0, 3, 1, 0]))
-    assert [group.tolist() for group in groups] == [[0, 2, 5], [1, 4]]
-    assert members_by_cluster(np.array([], np.int64)) == []
-    assert members_by_cluster(np.array([0, 1])) == []
+@settings(deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.integers(0, 5), st.integers(0, 2), st.sampled_from("abc"), st.integers(0, 2)),
+        max_size=25,
+    ),
+    st.integers(0, 6),
+    st.sampled_from(["first", "best:score"]),
+)
+def test_survivors_are_the_best_of_each_cluster(
+    documents: list[tuple[int, int, str, int]], known: int, keep: str
+) -> None:
+    known = min(known, len(documents))
+    policy, ids = Policy(keep, known), IdStore()
+    for _, _, name, _ in documents:
+        ids.append(name)
+    policy.note([score for _, score, _, _ in documents[known:]], np.zeros(0, np.int64))
+    first: dict[int, int] = {}
+    labels = np.array([first.setdefault(d[0], n) for n, d in enumerate(documents)], np.int64)
+    hashes = np.array([[d[3], 0] for d in documents], np.uint64).reshape(-1, 2)
+    survivors, sizes = choose_survivors(labels, policy, ids, hashes)
+    for number, document in enumerate(documents):
+        members = [n for n, other in enumerate(documents) if other[0] == document[0]]
+        best = members[0]
+        if keep != "first" and best >= known:
+            best = min(members, key=lambda n: (-documents[n][1], *documents[n][2:]))
+        assert survivors[number] == best
+        assert sizes[number] == len(members)
 
 
 RECORDS = [

@@ -45,15 +45,3 @@ def roots_of(parents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     roots = np.empty_like(parents)
     _all_roots(parents, roots)
     return roots
-
-
-def members_by_cluster(labels: npt.NDArray[np.int64]) -> list[npt.NDArray[np.int64]]:
-    """Return the documents of each cluster of two or more, in the order of the input."""
-    if not len(labels):
-        return []
-    repeated = np.flatnonzero(np.bincount(labels)[labels] > 1)
-    order = repeated[np.argsort(labels[repeated], kind="stable")]
-    if not len(order):
-        return []
-    bounds = np.flatnonzero(np.diff(labels[order])) + 1
-    return np.split(order, bounds)

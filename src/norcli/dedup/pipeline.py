@@ -7,8 +7,6 @@ read again. The one-pass form, which decides about each document as it comes, is
 
 from __future__ import annotations
 
-from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,11 +16,11 @@ from norcli.dedup.banding import Banding, choose_banding
 from norcli.dedup.collecting import Collected, collect
 from norcli.dedup.deciding import Decisions, decide, sweep
 from norcli.dedup.options import DedupOptions
-from norcli.dedup.reading import Item, RecordSource
+from norcli.dedup.reading import RecordSource
+from norcli.dedup.splicing import Splicer
 from norcli.dedup.statistics import DedupResult, source_pairs
 from norcli.dedup.storage import save_index, settings_of
-from norcli.dedup.writing import ItemWriter, Verdict, parsed, side_file
-from norcli.formats.documents import Place, input_bytes, input_paths
+from norcli.formats.documents import input_bytes, input_paths
 from norcli.options import RecordInputOptions
 from norcli.streams import check_output, require_directory
 
@@ -122,7 +120,7 @@ def run_dedup(options: DedupOptions, console: Console) -> DedupResult:
             decisions.survivors, collected.source_codes, collected.sources
         )
         _warn(result, console)
-        _Output(options, collected, decisions, result).write(source, console)
+        Splicer(options, collected, decisions, result).write(source, console)
         if options.save_index is not None:
             _save(options.save_index, options, banding, collected, decisions)
     finally:
@@ -149,71 +147,3 @@ def _warn(result: DedupResult, console: Console) -> None:
             f"{result.searches_cut} searches among very many similar keys were cut short; "
             "give more --rows, or fewer documents of boilerplate"
         )
-
-
-@dataclass
-class _Output:
-    """The second pass: read the documents again, write what stays, what goes, and the clusters."""
-
-    options: DedupOptions
-    collected: Collected
-    decisions: Decisions
-    result: DedupResult
-    rejects: ItemWriter | None = None
-    clusters: ItemWriter | None = None
-
-    def write(self, source: RecordSource, console: Console) -> None:
-        """Write all outputs."""
-        options, known = self.options, self.collected.known
-        kept = self.decisions.kept
-        single = self.decisions.sizes == 1
-        with ExitStack() as stack:
-            out = stack.enter_context(ItemWriter(options, options.text_key))
-            self.rejects = side_file(stack, options.rejects, options)
-            self.clusters = side_file(stack, options.clusters, options)
-            progress = stack.enter_context(
-                console.progress("writing", self.collected.new, "documents")
-            )
-            for number, (place, item) in enumerate(source.again(), known):
-                progress.advance()
-                if kept[number] and self.collected.without_id[number]:
-                    item = parsed(item, options.text_key)
-                if kept[number] and not options.mark:
-                    out.write(item)
-                    self.result.records_out += 1
-                    if single[number] or self.clusters is None:
-                        continue
-                verdict = self._tell(number, bool(kept[number]), place, item)
-                if options.mark:
-                    out.write(parsed(item, options.text_key) | verdict.marks())
-                    self.result.records_out += 1
-        self.result.bytes_out = out.bytes
-
-    def _tell(self, number: int, kept: bool, place: Place, item: Item) -> Verdict:
-        """Count a document that goes or has duplicates; write it to rejects and clusters."""
-        options, decisions = self.options, self.decisions
-        verdict = self._verdict(number)
-        if decisions.contaminated[number]:
-            self.result.count_contaminated(verdict.duplicate_of or "")
-        elif not kept:
-            self.result.count_drop(verdict.method or "")
-        if not kept and self.rejects is not None:
-            reasons = verdict.reasons(options.threshold, options.decontaminate_hits)
-            self.rejects.write(parsed(item, options.text_key) | reasons)
-        if self.clusters is not None and decisions.sizes[number] > 1:
-            row = {"id": self.collected.ids[number], **verdict.marks()}
-            self.clusters.write(row | {"path": place.path, "line": place.line})
-        return verdict
-
-    def _verdict(self, number: int) -> Verdict:
-        collected, decisions = self.collected, self.decisions
-        survivor = int(decisions.survivors[number])
-        verdict = Verdict(collected.ids[survivor], int(decisions.sizes[number]))
-        if decisions.contaminated[number]:
-            assert collected.evaluation is not None, "contaminated by nothing"
-            place = collected.evaluation.places[collected.hit_texts[number]]
-            return verdict.contaminated(place, int(collected.hits[number]))
-        if survivor == number:
-            return verdict
-        method = "exact" if decisions.exact[number] else "minhash"
-        return verdict.duplicate(method, float(decisions.jaccard[number]))

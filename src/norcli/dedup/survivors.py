@@ -14,7 +14,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from norcli.dedup.clusters import members_by_cluster
 from norcli.dedup.ids import IdStore
 from norcli.dedup.options import parse_policy
 
@@ -90,18 +89,21 @@ class Policy:
         ranks = {name: -float(rank) for rank, name in enumerate(self.arguments)}
         return ranks.get(str(value), -math.inf)
 
+    def merits(self) -> npt.NDArray[np.float64]:
+        """Return the worth of each document, the largest the best; none of it under `first`."""
+        return np.frombuffer(self._merits, np.float64)
+
     def best(
         self, members: npt.NDArray[np.int64], ids: IdStore, hashes: npt.NDArray[np.uint64]
     ) -> int:
-        """Return the survivor among the members of a cluster, given in the order of the input."""
-        if self.by_order or members[0] < self._known:
+        """Return the survivor among documents of equal merit, in the order of the input."""
+        if members[0] < self._known:
             return int(members[0])
 
-        def rank(document: int) -> tuple[float, bytes, int, int]:
-            return (-self._merits[document], ids.raw(document), int(hashes[document, 0]),
-                    int(hashes[document, 1]))  # fmt: skip
+        def rank(document: int) -> tuple[bytes, int, int]:
+            return ids.raw(document), int(hashes[document, 0]), int(hashes[document, 1])
 
-        return min((int(member) for member in members), key=rank)
+        return min(members.tolist(), key=rank)
 
     def ranked(self, ids: IdStore, hashes: npt.NDArray[np.uint64]) -> npt.NDArray[np.int64]:
         """Return all documents, the most worth keeping first."""
@@ -125,9 +127,34 @@ def choose_survivors(
         ids: Of the documents, for ties.
         hashes: uint64 [documents, 2], for ties between equal ids.
     """
-    survivors = np.arange(len(labels), dtype=np.int64)
-    sizes = np.ones(len(labels), np.int64)
-    for members in members_by_cluster(labels):
-        survivors[members] = policy.best(members, ids, hashes)
-        sizes[members] = len(members)
-    return survivors, sizes
+    size = len(labels)
+    sizes = np.bincount(labels, minlength=size)[labels] if size else np.empty(0, np.int64)
+    # Of several documents with one label the last is written, hence the first of the input.
+    chosen = np.empty(size, np.int64)
+    chosen[labels[::-1]] = np.arange(size - 1, -1, -1)
+    if not policy.by_order:
+        _choose_by_merit(chosen, labels, np.flatnonzero(sizes > 1), policy, ids, hashes)
+    return chosen[labels], sizes
+
+
+def _choose_by_merit(
+    chosen: npt.NDArray[np.int64], labels: npt.NDArray[np.int64], grouped: npt.NDArray[np.int64],
+    policy: Policy, ids: IdStore, hashes: npt.NDArray[np.uint64],
+) -> None:  # fmt: skip
+    """Fill the best document of each cluster, by its label."""
+    if not len(grouped):
+        return
+    merits = policy.merits()
+    order = grouped[np.lexsort((-merits[grouped], labels[grouped]))]
+    begins = np.ones(len(order), np.bool_)
+    begins[1:] = labels[order[1:]] != labels[order[:-1]]
+    heads = order[begins]
+    chosen[labels[heads]] = heads
+    # Which of those as good as the best is told by their ids.
+    cluster = np.cumsum(begins) - 1
+    equal = order[merits[order] == merits[heads[cluster]]]
+    starts = np.flatnonzero(np.append(True, labels[equal[1:]] != labels[equal[:-1]]))
+    lengths = np.diff(np.append(starts, len(equal)))
+    for start, length in zip(starts[lengths > 1], lengths[lengths > 1], strict=True):
+        tied = equal[start : start + length]
+        chosen[labels[tied[0]]] = policy.best(tied, ids, hashes)

@@ -9,10 +9,12 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any, BinaryIO, NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import orjson
 
 from norcli.dedup.options import DedupOptions
-from norcli.dedup.reading import Item
+from norcli.dedup.reading import DocumentLines, Item
 from norcli.formats.compression import compressed
 from norcli.formats.documents import RecordWriter, text_id
 from norcli.options import RecordOutputOptions
@@ -130,6 +132,26 @@ class ItemWriter:
         self._stream.write(b"\n")
         if self._flushes:
             self._stream.flush()
+
+    def write_lines(self, unit: DocumentLines, rows: npt.NDArray[np.int64]) -> None:
+        """Write lines of a block as they are, neighbours in one piece."""
+        if self._records is not None or self._flushes:
+            for row in rows.tolist():
+                self.write(unit.line(row))
+            return
+        if not len(rows):
+            return
+        assert self._stream is not None, "write_lines outside the with block"
+        begins, ends, data = unit.begins[rows], unit.ends[rows], unit.lines.block.data
+        gaps = np.flatnonzero(begins[1:] != ends[:-1] + 1)
+        firsts = begins[np.append(0, gaps + 1)]
+        lasts = ends[np.append(gaps, len(rows) - 1)] + 1
+        view = memoryview(data)
+        for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True):
+            self._stream.write(view[first:last])
+        if lasts[-1] > len(data):
+            self._stream.write(b"\n")  # the input's last line may lack it
+        self.bytes += int((lasts - firsts).sum())
 
     def flush(self) -> None:
         """Hand on what is written so far."""
