@@ -48,7 +48,7 @@ class Matches:
 
 
 @_njit
-def _join_buckets(
+def join_buckets(
     members: Any, keys: Any, lanes: Any, needed: int, parents: Any, most: int, counters: Any
 ) -> None:
     """Verify and join the documents of each bucket of one band.
@@ -133,7 +133,7 @@ def match_documents(
     for band in range(banding.bands):
         keys = signatures.keys[distinct, band]
         by_key = np.argsort(keys, kind="stable")
-        _join_buckets(
+        join_buckets(
             distinct[by_key], keys[by_key], signatures.lanes, banding.needed_lanes, parents,
             MAX_FAILURES, counters,
         )  # fmt: skip
