@@ -14,7 +14,7 @@ _norcli() {
     shopt -q extglob || shopt -s extglob
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'crawl-filter dedup stats tokenize-train tokenize models pretrain sft rlhf quantize eval chat launch doctor warmup help --help --version' -- "$word"))
+        COMPREPLY=($(compgen -W 'crawl-filter dedup stats mix tokenize-train tokenize models pretrain sft rlhf quantize eval chat launch doctor warmup help --help --version' -- "$word"))
         return
     fi
     case "$command ${COMP_WORDS[2]:-}" in
@@ -56,7 +56,11 @@ _norcli() {
         'crawl-filter:--mixed') COMPREPLY=($(compgen -W 'drop trim' -- "$word")); return ;;
         'crawl-filter:--rules') _norcli_files '@(*.toml)'; return ;;
         'crawl-filter:--disable') COMPREPLY=(); return ;;
+        'crawl-filter:--blocklist') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'crawl-filter:--toxic-words') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'crawl-filter:--quality-model') _norcli_files '@(*.safetensors|*.bin|*.ftz)'; return ;;
         'crawl-filter:--pii') COMPREPLY=($(compgen -W 'tag mask drop off' -- "$word")); return ;;
+        'crawl-filter:--pii-kinds') COMPREPLY=($(compgen -W 'email ip national_id account organization phone' -- "$word")); return ;;
         'crawl-filter:--source') COMPREPLY=(); return ;;
         'crawl-filter:--source-group') COMPREPLY=(); return ;;
         'crawl-filter:--license') COMPREPLY=(); return ;;
@@ -178,6 +182,31 @@ _norcli() {
         'stats merge:--jobs'|'stats merge:-j') COMPREPLY=(); return ;;
         'stats merge:--color') COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
         'stats merge:--log-format') COMPREPLY=($(compgen -W 'text json' -- "$word")); return ;;
+        'mix:--files-from') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'mix:--input-format') COMPREPLY=($(compgen -W 'auto jsonl parquet text' -- "$word")); return ;;
+        'mix:--text-key') COMPREPLY=(); return ;;
+        'mix:--on-bad-record') COMPREPLY=($(compgen -W 'stop skip' -- "$word")); return ;;
+        'mix:--max-bad') COMPREPLY=(); return ;;
+        'mix:--limit') COMPREPLY=(); return ;;
+        'mix:--shard') COMPREPLY=(); return ;;
+        'mix:--output'|'mix:-o') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'mix:--output-format') COMPREPLY=($(compgen -W 'auto jsonl parquet text' -- "$word")); return ;;
+        'mix:--order') COMPREPLY=($(compgen -W 'interleaved concatenated' -- "$word")); return ;;
+        'mix:--recipe') _norcli_files '@(*.toml)'; return ;;
+        'mix:--by') COMPREPLY=(); return ;;
+        'mix:--shares') COMPREPLY=(); return ;;
+        'mix:--weights') COMPREPLY=(); return ;;
+        'mix:--epochs') COMPREPLY=(); return ;;
+        'mix:--unit') COMPREPLY=($(compgen -W 'tokens words bytes documents' -- "$word")); return ;;
+        'mix:--total') COMPREPLY=(); return ;;
+        'mix:--max-epochs') COMPREPLY=(); return ;;
+        'mix:--tokenizer') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'mix:--config'|'mix:-c') _norcli_files '@(*.toml)'; return ;;
+        'mix:--stats') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'mix:--seed') COMPREPLY=(); return ;;
+        'mix:--jobs'|'mix:-j') COMPREPLY=(); return ;;
+        'mix:--color') COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
+        'mix:--log-format') COMPREPLY=($(compgen -W 'text json' -- "$word")); return ;;
         'tokenize-train:--files-from') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'tokenize-train:--input-format') COMPREPLY=($(compgen -W 'auto jsonl parquet text' -- "$word")); return ;;
         'tokenize-train:--text-key') COMPREPLY=(); return ;;
@@ -466,6 +495,8 @@ _norcli() {
         'rlhf ppo:--jobs'|'rlhf ppo:-j') COMPREPLY=(); return ;;
         'rlhf ppo:--color') COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
         'rlhf ppo:--log-format') COMPREPLY=($(compgen -W 'text json' -- "$word")); return ;;
+        'quantize:--adapter') COMPREPLY=($(compgen -d -- "$word")); return ;;
+        'quantize:--base-model') COMPREPLY=($(compgen -d -- "$word")); return ;;
         'quantize:--output'|'quantize:-o') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'quantize:--type') COMPREPLY=($(compgen -W 'F32 BF16 F16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 Q3_K_L Q3_K_M Q3_K_S' -- "$word")); return ;;
         'quantize:--name') COMPREPLY=(); return ;;
@@ -610,7 +641,7 @@ _norcli() {
     case "$command" in
         'crawl-filter')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --layout --max-record-mib --remove --on-damaged-file --output -o --overwrite --output-format --rejects --resume --executor --tasks --work-dir --cluster-file --languages --min-lang-score --mixed --rules --disable --annotate --from-annotations --pii --sentences --source --source-group --license --copyrighted --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --layout --max-record-mib --remove --on-damaged-file --output -o --overwrite --output-format --rejects --resume --executor --tasks --work-dir --cluster-file --languages --min-lang-score --mixed --rules --disable --annotate --from-annotations --blocklist --toxic-words --quality-model --pii --pii-kinds --sentences --source --source-group --license --copyrighted --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -f -- "$word"))
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'sample' -- "$word"))
@@ -646,6 +677,12 @@ _norcli() {
                 COMPREPLY=($(compgen -W '--output -o --overwrite --format --plots --plot-format --title --runs --rejects --beside-report --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 _norcli_files '@(*.json)'
+            fi ;;
+        'mix')
+            if [[ $word == -* ]]; then
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --output-format --order --recipe --by --shares --weights --epochs --unit --total --max-epochs --tokenizer --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+            else
+                COMPREPLY=($(compgen -f -- "$word"))
             fi ;;
         'tokenize-train')
             if [[ $word == -* ]]; then
@@ -723,7 +760,7 @@ _norcli() {
             fi ;;
         'quantize')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--output -o --overwrite --type --name --check --imatrix --save-imatrix --imatrix-chunk --imatrix-tokens --report --report-text --report-chunk --report-tokens --context --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--adapter --base-model --output -o --overwrite --type --name --check --imatrix --save-imatrix --imatrix-chunk --imatrix-tokens --report --report-text --report-chunk --report-tokens --context --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 _norcli_files '@(*.gguf)'
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'inspect' -- "$word"))

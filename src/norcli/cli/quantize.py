@@ -13,6 +13,20 @@ from norcli.streams import write_text
 
 def run(options: QuantizeOptions, console: Console) -> Outcome:
     """Convert, or print the plan."""
+    from norcli.quantize.adapter import is_adapter
+
+    if is_adapter(options.model):
+        from dataclasses import asdict
+
+        from norcli.quantize.adapter_file import quantize_adapter
+
+        made = quantize_adapter(options, console)
+        if options.dry_run:
+            write_plan(asdict(made), options.json)
+            return Outcome(asdict(made))
+        if options.json and options.output != "-":
+            write_text(json.dumps(asdict(made), ensure_ascii=False) + "\n")
+        return Outcome(asdict(made), made.summary)
     if options.dry_run:
         from norcli.quantize.convert import with_importance
         from norcli.quantize.plan import lay_out, open_source

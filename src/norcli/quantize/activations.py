@@ -16,6 +16,8 @@ import numpy as np
 
 from norcli.console import Console
 from norcli.errors import DataError, missing_extra
+from norcli.formats.tensors import to_float32
+from norcli.quantize.adapter import Adapter
 from norcli.quantize.importance import Entry, ImportanceMatrix
 from norcli.quantize.plan import Source
 from norcli.quantize.texts import read_plain_text, token_chunks
@@ -75,7 +77,10 @@ def compute_importance(
         raise DataError(f"holds less than one chunk of {chunk_tokens} tokens", path=text_path)
     torch.set_num_threads(jobs)
     device = choose_device(Placement())
-    model = load_model(directory, "sdpa").to(device).eval()
+    model = load_model(directory, "sdpa")
+    if source.adapter is not None:
+        _merge(model, source.adapter)
+    model = model.to(device).eval()
     sums: dict[str, _Sums] = {}
     handles = list(_watch(model, source, sums))
     with torch.no_grad(), console.progress("imatrix", len(chunks), "chunks") as progress:
@@ -89,6 +94,20 @@ def compute_importance(
         for name, seen in sums.items()
     }
     return ImportanceMatrix(entries, [text_path], len(chunks), chunk_tokens, text_path)
+
+
+def _merge(model: Any, adapter: Adapter) -> None:
+    """Add an adapter's products to a model's parameters, and put in what it replaces."""
+    import torch
+
+    named = dict(model.named_parameters())
+    with torch.no_grad():
+        for name in adapter.factors:
+            delta = torch.from_numpy(adapter.delta(name, slice(None)))
+            parameter = named[name]
+            parameter += delta if parameter.shape == delta.shape else delta.T
+        for name, entry in adapter.replaced.items():
+            named[name].copy_(torch.from_numpy(to_float32(adapter.file.values(entry))))
 
 
 def _watch(model: Any, source: Source, sums: dict[str, _Sums]) -> Iterator[Any]:

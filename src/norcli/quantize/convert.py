@@ -10,20 +10,18 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
 from norcli.console import Console
 from norcli.errors import DataError, UsageError
 from norcli.formats.gguf import GgmlType, padding_after
-from norcli.formats.tensors import to_float32
 from norcli.quantize.importance import (
     ImportanceMatrix,
     is_importance_matrix,
@@ -36,31 +34,11 @@ from norcli.quantize.options import QuantizeOptions
 from norcli.quantize.plan import Layout, Source, Weights, lay_out, open_source
 from norcli.quantize.quality import Quality
 from norcli.quantize.report import ConversionReport, FileReport, TensorErrors, describe_file
-from norcli.quantize.tensor_names import PlannedTensor
+from norcli.quantize.tiles import Tile, tiles_of
 from norcli.streams import atomic_file, check_output, refuse_terminal
 
-# Four MB of float32: fits the cache of one core, and is large beside the cost of a hand-over.
-TILE_WEIGHTS = 1 << 20
 # Mapped pages are let go after this much, so that they never add up.
 RELEASE_BYTES = 64 << 20
-
-Stored = npt.NDArray[Any]
-
-
-@dataclass(frozen=True)
-class Tile:
-    """Some rows of one matrix of one tensor; `last` in its tensor or not.
-
-    `importance` weighs the columns, float32 [columns]; None weighs them alike.
-    """
-
-    tensor: PlannedTensor
-    index: int
-    source: str | None
-    weights: int
-    load: Callable[[], Floats]
-    last: bool
-    importance: Floats | None = None
 
 
 @dataclass(frozen=True)
@@ -202,7 +180,7 @@ def _encode_tiles(
     source: Source, layouts: list[Layout], jobs: int, measures: bool
 ) -> Iterator[tuple[Tile, Encoded]]:
     """Yield the tiles in file order with their bytes for each file."""
-    tiles = _all_tiles(source)
+    tiles = tiles_of(source)
     if jobs == 1:
         for tile in tiles:
             yield tile, _encode_tile(tile, layouts, source.checkpoint, measures)
@@ -250,68 +228,3 @@ def _encode_tile(tile: Tile, layouts: list[Layout], checkpoint: Weights, measure
 
 def _squares(values: Floats) -> float:
     return float(np.sum(np.square(values, dtype=np.float64)))
-
-
-def _all_tiles(source: Source) -> Iterator[Tile]:
-    for index, tensor in enumerate(source.tensors):
-        if tensor.values is not None:
-            flat = tensor.values.reshape(-1)
-            yield Tile(tensor, index, None, flat.size, partial(_computed, flat), True)
-            continue
-        importance = source.importance
-        weights = None if importance is None else importance.weights_of(tensor.name, tensor.shape)
-        yield from _tensor_tiles(source.checkpoint, tensor, index, weights)
-
-
-def _computed(values: Floats) -> Floats:
-    return values
-
-
-def _tensor_tiles(
-    checkpoint: Weights, tensor: PlannedTensor, index: int, weights: Floats | None
-) -> Iterator[Tile]:
-    matrices = list(_matrices(checkpoint, tensor))
-    for number, (name, matrix) in enumerate(matrices):
-        rows, columns = matrix.shape
-        order = rotary_order(rows, tensor.heads) if tensor.transform == "rotary" else None
-        step = max(1, TILE_WEIGHTS // columns)
-        for first in range(0, rows, step):
-            end = min(first + step, rows)
-            chosen: Any = slice(first, end) if order is None else order[first:end]
-            last = end == rows and number == len(matrices) - 1
-            load = partial(_load, matrix, chosen)
-            importance = None if weights is None else weights[number]
-            yield Tile(tensor, index, name, (end - first) * columns, load, last, importance)
-
-
-def _load(matrix: Stored, chosen: Any) -> Floats:
-    return to_float32(matrix[chosen]).reshape(-1)
-
-
-def _matrices(checkpoint: Weights, tensor: PlannedTensor) -> Iterator[tuple[str, Stored]]:
-    """Yield the stored matrices of a tensor as mapped views, rows as the file will have them."""
-    for name in tensor.sources:
-        stored = checkpoint.stored(name)
-        if tensor.transform == "transpose":
-            stored = stored.T
-        if stored.ndim == 1:
-            # The rows of a rotary bias are its single values.
-            shape = (-1, 1) if tensor.transform == "rotary" else (1, -1)
-            yield name, stored.reshape(shape)
-        elif stored.ndim == 2:
-            yield name, stored
-        else:
-            height = tensor.shape[-2]
-            for expert in stored:
-                yield name, expert[tensor.row_start : tensor.row_start + height]
-
-
-def rotary_order(rows: int, heads: int) -> npt.NDArray[np.int64]:
-    """Return which stored row each written row is: halves of each head become pairs.
-
-    Hugging Face stores the first components of all pairs of a head, then the second ones;
-    llama.cpp's graph turns neighbouring rows together.
-    """
-    half = rows // heads // 2
-    grid = np.arange(rows, dtype=np.int64).reshape(heads, 2, half)
-    return np.ascontiguousarray(grid.swapaxes(1, 2)).reshape(-1)

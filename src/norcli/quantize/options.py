@@ -19,16 +19,25 @@ class QuantizeOptions(OutputOptions, GeneralOptions):
     """Options of ``norcli quantize``."""
 
     model: str = option(
-        help="Hugging Face model directory with safetensors, or a GGUF file in F32, F16 or BF16",
+        help="Hugging Face model directory, LoRA adapter directory, or GGUF file of 16 or 32 bits",
         group=INPUT, positional=True, metavar="MODEL", complete="file:.gguf", in_config=False,
     )  # fmt: skip
     type: list[str] = option(
-        default_factory=lambda: ["Q4_K_M"], help="Type of the file; several give several files",
+        default_factory=list, help="Type of the file; several give several files",
         group="Quantization", choices=TYPE_NAMES, metavar="TYPE",
+        default_text="Q4_K_M; F16 for an adapter",
     )  # fmt: skip
     name: str | None = option(
         None, help="Name of the model in the file", group="Quantization",
         default_text="name of the directory",
+    )  # fmt: skip
+    adapter: str | None = option(
+        None, help="Merge this LoRA adapter into the weights while they are read", group=INPUT,
+        metavar="DIR", complete="dir",
+    )  # fmt: skip
+    base_model: str | None = option(
+        None, help="Base model of the adapter that is converted", group=INPUT, metavar="DIR",
+        complete="dir", default_text="what the adapter names",
     )  # fmt: skip
     imatrix: str | None = option(
         None, help="Weigh errors by this importance matrix, or by one computed from this text",
@@ -67,6 +76,10 @@ class QuantizeOptions(OutputOptions, GeneralOptions):
         False, help="Load each file in llama.cpp and compare its tokens with the tokenizer's",
         group="Quantization",
     )  # fmt: skip
+
+    def types(self, default: str = "Q4_K_M") -> list[str]:
+        """Return the types to make, each once."""
+        return list(dict.fromkeys(self.type)) or [default]
 
 
 @dataclass(kw_only=True)

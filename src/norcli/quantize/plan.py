@@ -10,8 +10,16 @@ from dataclasses import dataclass
 
 from norcli.console import Console
 from norcli.errors import UsageError
-from norcli.formats.gguf import Metadata, TensorInfo, encode_header, place_tensors
+from norcli.formats.gguf import (
+    BLOCKS,
+    GgmlType,
+    Metadata,
+    TensorInfo,
+    encode_header,
+    place_tensors,
+)
 from norcli.formats.tensors import Checkpoint
+from norcli.quantize.adapter import AdaptedCheckpoint, Adapter, read_adapter
 from norcli.quantize.gguf_source import GgufCheckpoint, is_gguf, open_gguf
 from norcli.quantize.importance import ImportanceMatrix
 from norcli.quantize.metadata import QUANTIZATION_VERSION, model_metadata
@@ -28,7 +36,7 @@ from norcli.quantize.types import (
 from norcli.quantize.vocabulary import Vocabulary, read_vocabulary
 from norcli.streams import require_directory
 
-Weights = Checkpoint | GgufCheckpoint
+Weights = Checkpoint | AdaptedCheckpoint | GgufCheckpoint
 
 
 @dataclass(frozen=True)
@@ -36,6 +44,7 @@ class Source:
     """A model directory, or a GGUF file, ready to be converted.
 
     Attributes:
+        adapter: What is added to the weights as they are read.
         importance: What weighs the errors, None to weigh them alike.
         copied: Metadata of a GGUF source, which the files made from it keep.
     """
@@ -45,6 +54,7 @@ class Source:
     checkpoint: Weights
     tensors: list[PlannedTensor]
     vocabulary: Vocabulary
+    adapter: Adapter | None = None
     importance: ImportanceMatrix | None = None
     copied: Metadata | None = None
 
@@ -79,12 +89,16 @@ def open_source(options: QuantizeOptions, console: Console) -> Source:
         DataError: It is no model, or one that cannot be converted.
     """
     if is_gguf(options.model):
+        if options.adapter is not None:
+            raise UsageError("--adapter merges into a model directory, not into a GGUF file")
         file = open_gguf(options.model)
         return Source(file.name, file.config, file.checkpoint, file.tensors, file.vocabulary,
                       copied=file.metadata(options.name))  # fmt: skip
     directory = require_directory(options.model, "a Hugging Face model directory")
     config = read_model_config(directory)
-    checkpoint = Checkpoint(directory)
+    base = Checkpoint(directory)
+    adapter = read_adapter(options.adapter) if options.adapter is not None else None
+    checkpoint = base if adapter is None else AdaptedCheckpoint(base, adapter)
     tensors = plan_tensors(config, checkpoint)
     rows = next(t.rows for t in tensors if t.name == "token_embd.weight")
     vocabulary = read_vocabulary(config, rows)
@@ -97,7 +111,7 @@ def open_source(options: QuantizeOptions, console: Console) -> Source:
             f"{config.max_position_embeddings}"
         )
     name = options.name or directory.resolve().name
-    return Source(name, config, checkpoint, tensors, vocabulary)
+    return Source(name, config, checkpoint, tensors, vocabulary, adapter)
 
 
 def lay_out(options: QuantizeOptions, source: Source) -> list[Layout]:
@@ -106,12 +120,18 @@ def lay_out(options: QuantizeOptions, source: Source) -> list[Layout]:
     Raises:
         UsageError: Several types are to go into one file.
     """
-    names = list(dict.fromkeys(options.type))
+    names = options.types()
     if len(names) > 1 and "{type}" not in options.output:
         raise UsageError(
             f"{len(names)} types need {len(names)} files", hint="-o 'model-{type}.gguf'"
         )
     return [_lay_out_one(options, source, QUANTIZATIONS[name]) for name in names]
+
+
+def base_type(name: str, columns: int) -> GgmlType:
+    """Return the type that rows of a length get by a plain type, F16 where they do not fill it."""
+    kind = QUANTIZATIONS[name].base
+    return kind if columns % BLOCKS[kind][0] == 0 else GgmlType.F16
 
 
 def _metadata(source: Source, quantization: Quantization) -> Metadata:

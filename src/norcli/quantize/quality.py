@@ -75,7 +75,7 @@ def measure_quality(
         IOFailureError: No room for the source in $TMPDIR.
     """
     assert options.report_text is not None
-    types = list(dict.fromkeys(options.type))
+    types = options.types()
     with tempfile.TemporaryDirectory(prefix="norcli-report-") as folder:
         base = _source_file(source, options, dict(zip(types, paths, strict=True)), folder, convert)
         plain = _without_matrix(source, options, types, folder, convert)
@@ -92,7 +92,9 @@ def _source_file(
 ) -> str:
     """Return a file that holds the source's weights unchanged."""
     stored = {entry.dtype for entry in source.checkpoint.entries.values()}
-    kind = _EXACT.get(next(iter(stored)), "F32") if len(stored) == 1 else "F32"
+    # A merged adapter's sums need more than the model's own 16 bits.
+    single = len(stored) == 1 and source.adapter is None
+    kind = _EXACT.get(next(iter(stored)), "F32") if single else "F32"
     if kind in made:
         return made[kind]
     path = str(Path(folder) / "source.gguf")

@@ -93,6 +93,26 @@ class FileReport:
 
 
 @dataclass(frozen=True)
+class AdapterReport:
+    """A converted adapter."""
+
+    path: str
+    type: str
+    bytes: int
+    tensors: int
+    parameters: int
+    seconds: float
+
+    @property
+    def summary(self) -> str:
+        """The line at the end of a run."""
+        return (
+            f"adapter of {self.tensors} tensors, {human_count(self.parameters)} weights in, "
+            f"{self.type} {human_bytes(self.bytes)} out, {self.seconds:.1f} s"
+        )
+
+
+@dataclass(frozen=True)
 class ConversionReport:
     """A finished conversion."""
 

@@ -11,18 +11,24 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
 
 from norcli.errors import DataError
-from norcli.formats.tensors import Checkpoint, TensorEntry
+from norcli.formats.tensors import TensorEntry
 from norcli.quantize.model_config import ModelConfig
 
 # rotary: rows of each head are reordered from two halves to neighbouring pairs, the form of
 # rotary embedding that llama.cpp's graph computes. transpose: GPT-2 stores [in, out].
 Transform = Literal["none", "transpose", "rotary"]
+
+
+class HasEntries(Protocol):
+    """Tensors by name; all that planning asks of a checkpoint."""
+
+    entries: dict[str, TensorEntry]
 
 
 @dataclass(frozen=True)
@@ -132,7 +138,7 @@ _EXPERT_FFN = ("ffn_gate_inp.weight", "ffn_gate_exps.weight", "ffn_up_exps.weigh
                "ffn_down_exps.weight")  # fmt: skip
 
 
-def plan_tensors(config: ModelConfig, checkpoint: Checkpoint) -> list[PlannedTensor]:
+def plan_tensors(config: ModelConfig, checkpoint: HasEntries) -> list[PlannedTensor]:
     """Return the tensors of the file in their order: embeddings and output, then layers.
 
     Raises:
