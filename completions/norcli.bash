@@ -56,11 +56,7 @@ _norcli() {
         'crawl-filter:--mixed') COMPREPLY=($(compgen -W 'drop trim' -- "$word")); return ;;
         'crawl-filter:--rules') _norcli_files '@(*.toml)'; return ;;
         'crawl-filter:--disable') COMPREPLY=(); return ;;
-        'crawl-filter:--blocklist') COMPREPLY=($(compgen -f -- "$word")); return ;;
-        'crawl-filter:--toxic-words') COMPREPLY=($(compgen -f -- "$word")); return ;;
-        'crawl-filter:--quality-model') _norcli_files '@(*.safetensors|*.bin|*.ftz)'; return ;;
         'crawl-filter:--pii') COMPREPLY=($(compgen -W 'tag mask drop off' -- "$word")); return ;;
-        'crawl-filter:--pii-kinds') COMPREPLY=($(compgen -W 'email ip national_id account organization phone' -- "$word")); return ;;
         'crawl-filter:--source') COMPREPLY=(); return ;;
         'crawl-filter:--source-group') COMPREPLY=(); return ;;
         'crawl-filter:--license') COMPREPLY=(); return ;;
@@ -95,10 +91,7 @@ _norcli() {
         'dedup:--shard') COMPREPLY=(); return ;;
         'dedup:--output'|'dedup:-o') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'dedup:--output-format') COMPREPLY=($(compgen -W 'auto jsonl parquet text' -- "$word")); return ;;
-        'dedup:--min-chars') COMPREPLY=(); return ;;
-        'dedup:--span-words') COMPREPLY=(); return ;;
-        'dedup:--min-words') COMPREPLY=(); return ;;
-        'dedup:--method') COMPREPLY=($(compgen -W 'url exact minhash lines paragraphs substring' -- "$word")); return ;;
+        'dedup:--method') COMPREPLY=($(compgen -W 'exact minhash' -- "$word")); return ;;
         'dedup:--threshold') COMPREPLY=(); return ;;
         'dedup:--url-key') COMPREPLY=(); return ;;
         'dedup:--ngram') COMPREPLY=(); return ;;
@@ -130,7 +123,7 @@ _norcli() {
         'dedup explain:--max-bad') COMPREPLY=(); return ;;
         'dedup explain:--limit') COMPREPLY=(); return ;;
         'dedup explain:--shard') COMPREPLY=(); return ;;
-        'dedup explain:--method') COMPREPLY=($(compgen -W 'url exact minhash lines paragraphs substring' -- "$word")); return ;;
+        'dedup explain:--method') COMPREPLY=($(compgen -W 'exact minhash' -- "$word")); return ;;
         'dedup explain:--threshold') COMPREPLY=(); return ;;
         'dedup explain:--url-key') COMPREPLY=(); return ;;
         'dedup explain:--ngram') COMPREPLY=(); return ;;
@@ -641,7 +634,7 @@ _norcli() {
     case "$command" in
         'crawl-filter')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --layout --max-record-mib --remove --on-damaged-file --output -o --overwrite --output-format --rejects --resume --executor --tasks --work-dir --cluster-file --languages --min-lang-score --mixed --rules --disable --annotate --from-annotations --blocklist --toxic-words --quality-model --pii --pii-kinds --sentences --source --source-group --license --copyrighted --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --layout --max-record-mib --remove --on-damaged-file --output -o --overwrite --output-format --rejects --resume --executor --tasks --work-dir --cluster-file --languages --min-lang-score --mixed --rules --disable --annotate --from-annotations --pii --sentences --source --source-group --license --copyrighted --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -f -- "$word"))
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'sample' -- "$word"))
@@ -654,7 +647,7 @@ _norcli() {
             fi ;;
         'dedup')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --output-format --min-chars --span-words --min-words --method --threshold --url-key --ngram --num-perm --bands --rows --scope --keep --cluster --online --mark --rejects --clusters --sweep --decontaminate --decontaminate-ngram --decontaminate-hits --against --save-index --spool-gib --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --output-format --method --threshold --url-key --ngram --num-perm --bands --rows --scope --keep --cluster --online --mark --rejects --clusters --sweep --decontaminate --decontaminate-ngram --decontaminate-hits --against --save-index --spool-gib --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -f -- "$word"))
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'explain' -- "$word"))

@@ -26,6 +26,7 @@ REGISTRY: dict[str, Entry] = {
     "dedup explain": Entry("dedup", "Show why one document was dropped, and what differs"),
     "stats": Entry("stats", "Print statistics of a corpus"),
     "stats merge": Entry("stats", "Add up counts of shards or corpora and report them"),
+    "mix": Entry("mix", "Build a corpus from parts by shares, weights, epochs or a recipe"),
     "tokenize-train": Entry("tokenize_train", "Train a SentencePiece tokenizer"),
     "tokenize": Entry("tokenize", "Turn documents into token shards"),
     "models": Entry("models", "List the model family"),

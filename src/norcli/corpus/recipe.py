@@ -19,7 +19,7 @@ SHIPPED = ("v1", "v2", "v3")
 KINDS = ("amount", "weight", "share", "epochs")
 UNITS = ("tokens", "words", "bytes", "documents")
 _FOLDER = Path(__file__).parent / "recipes"
-_KEYS = {"name", "by", "unit", "total", "part", "max_epochs"}
+_KEYS = {"name", "by", "unit", "total", "part"}
 # What the shipped recipes tell beside; `norcli stats --beside-report` shows it.
 _NOTES = {"compiled", "models", "stated_total", "nynorsk_of_norwegian", "sami_of_norwegian"}
 
