@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import zlib
+from collections.abc import Callable
 
 import pytest
 import zstandard
@@ -12,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from norcli.errors import DataError
+from norcli.formats import compression
 from norcli.formats.warc import WarcRecord, join_chunks, parse_http, read_warc
 
 PAGE = b"<html><body><p>Hei</p></body></html>"
@@ -103,17 +105,64 @@ def test_damaged_gzip_is_told() -> None:
         read(bytes(data))
 
 
+@pytest.mark.parametrize("data", [b"HTTP/1.1 200 OK\r\n\r\n", b"\0" * 100, b"{}\n"])
+def test_a_file_that_is_no_warc_file_is_refused(data: bytes) -> None:
+    with pytest.raises(DataError, match="not a WARC record: begins with"):
+        read(data)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress], ids=["plain", "gzip"])
 @pytest.mark.parametrize(
-    ("data", "message"),
+    ("broken", "fault"),
     [
-        (b"HTTP/1.1 200 OK\r\n\r\n", "not a WARC record at byte 0"),
-        (b"WARC/1.0\r\nWARC-Type: response\r\n\r\n", "no valid Content-Length"),
-        (b"WARC/1.0\r\nContent-Length: -5\r\n\r\n", "no valid Content-Length"),
-        (b"WARC/1.0\r\nX: " + b"a" * 70000 + b"\r\n\r\n", "longer than|ends within"),
+        (b"WARC/1.0\r\nWARC-Type: response\r\n\r\n", "it has no valid Content-Length"),
+        (b"WARC/1.0\r\nContent-Length: -5\r\n\r\n", "it has no valid Content-Length"),
+        (b"WARC/1.0\r\nContent-Length: " + b"9" * 30 + b"\r\n\r\n", "no valid Content-Length"),
+        (b"WARC/1.0\r\nX: " + b"a" * 70000 + b"\r\n\r\n", "its header is longer than 64 KiB"),
+        (b"rubbish between records\r\n\r\n", "not a WARC record: begins with"),
+        (make_record(RESPONSE).replace(b"Length: 95", b"Length: 20"), "of 20 is wrong"),
+        (make_record(RESPONSE).replace(b"Length: 95", b"Length: 240"), "of 240 is wrong"),
+        (make_record(RESPONSE, "request").replace(b"Length: 95", b"Length: 20"), "of 20 is wrong"),
     ],
-)
-def test_what_is_no_warc_record_is_told(data: bytes, message: str) -> None:
-    with pytest.raises(DataError, match=message):
+)  # fmt: skip
+def test_a_broken_record_is_told_and_the_next_ones_are_read(
+    pack: Callable[[bytes], bytes], broken: bytes, fault: str
+) -> None:
+    assert len(RESPONSE) == 95
+    good = [make_record(RESPONSE + bytes([65 + k])) for k in range(4)]
+    records = read(b"".join(map(pack, [good[0], broken, *good[1:]])))
+    assert [r.content for r in records if not r.fault] == [
+        RESPONSE + c for c in (b"A", b"B", b"C", b"D")
+    ]
+    (told,) = (record for record in records if record.fault)
+    assert fault in told.fault and told.number == 2 and told.content is None
+
+
+def test_a_length_beyond_all_bounds_ends_with_its_gzip_member() -> None:
+    broken = make_record(RESPONSE).replace(b"Length: 95", b"Length: 900000000000")
+    members = [
+        gzip.compress(data) for data in (broken, make_record(RESPONSE), make_record(b"x" * 9))
+    ]
+    records = read(b"".join(members))
+    assert [(r.number, r.fault != "", r.size) for r in records] == [
+        (1, True, 0), (2, False, 95), (3, False, 9)
+    ]  # fmt: skip
+    # Without members there is no telling a wrong length from a file that breaks off.
+    with pytest.raises(DataError, match="900000000000 bytes announced"):
+        read(broken + make_record(RESPONSE))
+
+
+def test_a_record_may_span_members_of_equal_size() -> None:
+    data = make_record(RESPONSE * 30) + make_record(RESPONSE)
+    blocks = [data[start : start + 1000] for start in range(0, len(data), 1000)]
+    records = read(b"".join(map(gzip.compress, blocks)))
+    assert [(record.fault, record.size) for record in records] == [("", 30 * 95), ("", 95)]
+
+
+@pytest.mark.parametrize("pack", [gzip.compress, zstandard.compress], ids=["gzip", "zstd"])
+def test_a_decompression_bomb_ends_in_an_error(pack: Callable[[bytes], bytes]) -> None:
+    data = pack(make_record(b"\0" * (compression.RATIO_GRACE_BYTES + (1 << 23))))
+    with pytest.raises(DataError, match="unpacks to over 200 times its size"):
         read(data)
 
 

@@ -22,6 +22,9 @@ ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 PARQUET_MAGIC = b"PAR1"
 MAX_LINE_BYTES = 1 << 28
 """256 MiB: over twice the 100 MB documents that occur in real corpora."""
+MAX_RATIO = 200
+RATIO_GRACE_BYTES = 1 << 26
+"""Text packs 3 to 20 times, bombs over 1000; below 64 MiB nothing is a bomb."""
 
 
 class _PeekedStream(io.RawIOBase):
@@ -99,6 +102,65 @@ class _ZstdStream(io.RawIOBase):
         super().close()
 
 
+class BombError(Exception):
+    """Compressed data unpack to far more than text can."""
+
+
+def check_ratio(packed: int, unpacked: int) -> None:
+    """Stop at data that look like a decompression bomb.
+
+    Raises:
+        BombError: So many bytes came of so few.
+    """
+    if unpacked > RATIO_GRACE_BYTES and unpacked > MAX_RATIO * packed:
+        raise BombError
+
+
+class _CountedStream(io.RawIOBase):
+    """A stream that knows how many bytes were read from it."""
+
+    def __init__(self, source: BinaryIO) -> None:
+        self._source = source
+        self.count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        read = getattr(self._source, "read1", self._source.read)
+        data = read(len(buffer))
+        buffer[: len(data)] = data
+        self.count += len(data)
+        return len(data)
+
+    def close(self) -> None:
+        self._source.close()
+        super().close()
+
+
+class _UnpackedStream(io.RawIOBase):
+    """Unpacked bytes, as long as they are in proportion to the packed ones."""
+
+    def __init__(self, packed: _CountedStream, unpacked: BinaryIO) -> None:
+        self._packed = packed
+        self._unpacked = unpacked
+        self._count = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+        check_ratio(self._packed.count, self._count)
+        size: int = self._unpacked.readinto(buffer)  # type: ignore[attr-defined]
+        self._count += size
+        return size
+
+    def close(self) -> None:
+        self._unpacked.close()
+        self._packed.close()
+        super().close()
+
+
 def peek_magic(stream: BinaryIO, size: int = 4) -> tuple[bytes, BinaryIO]:
     """Return the first bytes and a stream that still begins with them."""
     head = stream.read(size)
@@ -116,11 +178,15 @@ def decompressed(stream: BinaryIO) -> BinaryIO:
     Several gzip members or zstd frames one after another are read as one stream.
     """
     head, stream = peek_magic(stream)
-    if head.startswith(GZIP_MAGIC):
-        return cast(BinaryIO, gzip.GzipFile(fileobj=stream, mode="rb"))
-    if head == ZSTD_MAGIC:
-        return cast(BinaryIO, io.BufferedReader(_ZstdStream(stream), BLOCK_BYTES))
-    return stream
+    is_gzip = head.startswith(GZIP_MAGIC)
+    if not is_gzip and head != ZSTD_MAGIC:
+        return stream
+    packed = _CountedStream(stream)
+    buffered = cast(BinaryIO, io.BufferedReader(packed, BLOCK_BYTES))
+    unpacked = gzip.GzipFile(fileobj=buffered, mode="rb") if is_gzip else _ZstdStream(buffered)
+    return cast(
+        BinaryIO, io.BufferedReader(_UnpackedStream(packed, cast(BinaryIO, unpacked)), BLOCK_BYTES)
+    )
 
 
 @contextmanager
@@ -135,6 +201,11 @@ def reading(name: str) -> Iterator[None]:
         raise DataError(
             f"gzip data {reason}", path=name, hint="test it with gzip -t, and fetch it again"
         ) from error
+    except BombError as error:
+        raise DataError(
+            f"unpacks to over {MAX_RATIO} times its size: a decompression bomb?", path=name,
+            hint="if you know it to be text, unpack it yourself and pipe it in",
+        ) from error  # fmt: skip
     except zstandard.ZstdError as error:
         reason = "ends too early" if "too early" in str(error) else "is damaged"
         raise DataError(

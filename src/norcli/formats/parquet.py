@@ -5,10 +5,12 @@ Pipes carry JSONL; Parquet needs a file that can be sought in. pyarrow is import
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterator
 from typing import Any, BinaryIO
 
 from norcli.errors import DataError
+from norcli.formats.compression import check_ratio, reading
 
 BATCH_ROWS = 4096
 SCHEMA_ROWS = 50_000
@@ -53,6 +55,8 @@ def read_batches(stream: BinaryIO, name: str, batch_bytes: int) -> Iterator[tupl
         file = pq.ParquetFile(stream, buffer_size=1 << 20)
         groups = [file.metadata.row_group(k) for k in range(file.metadata.num_row_groups)]
         whole = sum(group.total_byte_size for group in groups)
+        with reading(name):
+            check_ratio(stream.seek(0, io.SEEK_END), whole)
         rows = min(max(file.metadata.num_rows * batch_bytes // max(whole, 1), 1), BATCH_ROWS)
         for batch in file.iter_batches(batch_size=rows):
             sink = pa.BufferOutputStream()

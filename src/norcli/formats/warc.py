@@ -10,19 +10,28 @@ from __future__ import annotations
 
 import gzip
 import io
+import sys
 import zlib
 from collections import deque
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import BinaryIO, NamedTuple
 
 from norcli.errors import DataError
-from norcli.formats.compression import GZIP_MAGIC, decompressed, peek_magic, reading
+from norcli.formats.compression import (
+    GZIP_MAGIC,
+    check_ratio,
+    decompressed,
+    peek_magic,
+    reading,
+)
 from norcli.streams import BLOCK_BYTES
 
 MAX_RECORD_BYTES = 1 << 26
 """64 MiB: no page is that long; larger records are passed over and told."""
 MAX_HEADER_BYTES = 1 << 16
+_RECORD = b"WARC/1."
 DOCUMENT_TYPES = frozenset({"response", "resource", "conversion"})
 """Record types that can hold a document; `conversion` is extracted text, as in WET files."""
 
@@ -39,6 +48,7 @@ class WarcRecord:
         headers: WARC header fields, names in lower case.
         size: Content bytes the record announces.
         content: Its bytes; None where they are more than the bound.
+        fault: Why it cannot be used: its length is wrong, or it is no record.
     """
 
     number: int
@@ -47,6 +57,7 @@ class WarcRecord:
     headers: dict[str, str]
     size: int
     content: bytes | None
+    fault: str = ""
 
     @property
     def url(self) -> str | None:
@@ -61,6 +72,14 @@ class HttpResponse(NamedTuple):
     status: int
     headers: dict[str, str]
     body: bytes
+
+
+class _Place(NamedTuple):
+    """Where a record begins: file, number, byte."""
+
+    path: str
+    number: int
+    offset: int
 
 
 class _Bytes:
@@ -116,6 +135,7 @@ class _Bytes:
                 self._input = self._inflater.unconsumed_tail
             self._taken += before - len(self._input)
             if data:
+                check_ratio(self._taken, self.position + len(self._buffer) + len(data))
                 return data
 
     def _begin_member(self) -> None:
@@ -139,19 +159,50 @@ class _Bytes:
                 return self._take(len(self._buffer))
 
     def exactly(self, size: int) -> bytes:
-        """Read so many bytes, fewer at the end."""
+        """Read so many bytes; fewer at the end, or where a record begins with a gzip member."""
         while len(self._buffer) < size and self._fill():
             pass
-        return self._take(min(size, len(self._buffer)))
+        return self._take(min(size, len(self._buffer), self._record_ahead()))
 
     def skip(self, size: int) -> int:
-        """Pass over so many bytes without keeping them; return how many there were."""
+        """Pass over bytes as `exactly` would read them; return how many there were."""
         left = size
         while left:
             if not self._buffer and not self._fill():
                 break
-            left -= len(self._take(min(left, len(self._buffer))))
+            ahead = self._record_ahead()
+            if not ahead:
+                break
+            left -= len(self._take(min(left, len(self._buffer), ahead)))
         return size - left
+
+    def _record_ahead(self) -> int:
+        """Return how far ahead a gzip member begins with a record: there the one before ends."""
+        # The first is the member in which the record at hand began.
+        for position, _ in islice(self._members, 1, None):
+            ahead = position - self.position
+            if ahead >= 0 and self._buffer.startswith(_RECORD, ahead):
+                return ahead
+        return sys.maxsize
+
+    def starts_with(self, beginnings: tuple[bytes, ...]) -> bool:
+        """Whether one of these comes next, or the end."""
+        while len(self._buffer) < len(_RECORD) and self._fill():
+            pass
+        return not self._buffer or self._buffer.startswith(beginnings)
+
+    def give_back(self, data: bytes) -> None:
+        """Take back what was read last."""
+        self._buffer[:0] = data
+        self.position -= len(data)
+
+    def find_record(self) -> bool:
+        """Go on to the next line that begins a record; False where there is none."""
+        while line := self.line(MAX_HEADER_BYTES):
+            if line.startswith(_RECORD):
+                self.give_back(line)
+                return True
+        return False
 
     def _take(self, size: int) -> bytes:
         data = bytes(self._buffer[:size])
@@ -176,7 +227,8 @@ def read_warc(
 
     Raises:
         DataError: The file is no WARC file, is damaged, or ends within a record; the line is the
-            number of the record.
+            number of the record. A record that is broken by itself comes with its fault instead,
+            and reading goes on with the next that can be found.
     """
     source = _Bytes(stream, name)
     number = 0
@@ -191,19 +243,46 @@ def read_warc(
             return
         number += 1
         with _at_record(name, number):
-            headers = _read_headers(source, line, name, number, offset)
-            size = _content_length(headers, name, number, offset)
-            kind = headers.get("warc-type", "").lower()
-            wanted = kind in types
-            content = source.exactly(size) if wanted and size <= max_bytes else None
-            there = len(content) if content is not None else source.skip(size)
-        if there < size:
-            raise DataError(
-                f"truncated WARC record at byte {offset}: {size} bytes announced, {there} there",
-                path=name, line=number, hint="fetch the file again, or --on-damaged-file skip",
-            )  # fmt: skip
-        if wanted:
-            yield WarcRecord(number, offset, kind, headers, size, content)
+            try:
+                record = _read_record(source, line, _Place(name, number, offset), types, max_bytes)
+            except _BrokenRecordError as error:
+                if number == 1 and not line.startswith(_RECORD):
+                    raise DataError(str(error), path=name, line=number) from error
+                yield WarcRecord(number, offset, "", {}, 0, None, str(error))
+                source.find_record()
+                continue
+        if record is not None:
+            yield record
+
+
+class _BrokenRecordError(Exception):
+    """A record that cannot be used; the next one may be found behind it."""
+
+
+def _read_record(
+    source: _Bytes, line: bytes, place: _Place, types: Collection[str], max_bytes: int
+) -> WarcRecord | None:
+    """Read the record that begins with a line; None where it is of no type that is wanted."""
+    headers = _read_headers(source, line, place)
+    size = _content_length(headers)
+    kind = headers.get("warc-type", "").lower()
+    wanted = kind in types
+    content = source.exactly(size) if wanted and size <= max_bytes else None
+    there = len(content) if content is not None else source.skip(size)
+    if there < size and source.starts_with(()):
+        raise DataError(
+            f"truncated WARC record at byte {place.offset}: {size} bytes announced, {there} there",
+            path=place.path, line=place.number,
+            hint="fetch the file again, or --on-damaged-file skip",
+        )  # fmt: skip
+    if there < size or not source.starts_with((b"\r\n", b"\n", _RECORD)):
+        if content is not None and there == size:
+            # The record's end, or the next one, may lie within what was read.
+            source.give_back(content)
+        raise _BrokenRecordError(f"its Content-Length of {size} is wrong")
+    if not wanted:
+        return None
+    return WarcRecord(place.number, place.offset, kind, headers, size, content)
 
 
 class _at_record:
@@ -221,30 +300,23 @@ class _at_record:
             error.line = self._number
 
 
-def _read_headers(
-    source: _Bytes, first: bytes, name: str, number: int, offset: int
-) -> dict[str, str]:
-    if not first.startswith(b"WARC/1."):
-        raise DataError(
-            f"not a WARC record at byte {offset}: begins with {first[:20]!r}", path=name,
-            line=number,
-        )  # fmt: skip
+def _read_headers(source: _Bytes, first: bytes, place: _Place) -> dict[str, str]:
+    if not first.startswith(_RECORD):
+        raise _BrokenRecordError(f"not a WARC record: begins with {first[:20]!r}")
     block = bytearray()
     while True:
         line = source.line(MAX_HEADER_BYTES)
         if line in (b"\r\n", b"\n"):
             return parse_headers(bytes(block))
-        if not line.endswith(b"\n"):
+        if not line.endswith(b"\n") and len(line) < MAX_HEADER_BYTES:
             raise DataError(
-                f"truncated WARC record at byte {offset}: ends within its header", path=name,
-                line=number, hint="fetch the file again, or --on-damaged-file skip",
+                f"truncated WARC record at byte {place.offset}: ends within its header",
+                path=place.path, line=place.number,
+                hint="fetch the file again, or --on-damaged-file skip",
             )  # fmt: skip
         block += line
         if len(block) > MAX_HEADER_BYTES:
-            raise DataError(
-                f"WARC header at byte {offset} is longer than {MAX_HEADER_BYTES >> 10} KiB",
-                path=name, line=number,
-            )  # fmt: skip
+            raise _BrokenRecordError(f"its header is longer than {MAX_HEADER_BYTES >> 10} KiB")
 
 
 def parse_headers(block: bytes) -> dict[str, str]:
@@ -265,13 +337,10 @@ def parse_headers(block: bytes) -> dict[str, str]:
     return headers
 
 
-def _content_length(headers: dict[str, str], name: str, number: int, offset: int) -> int:
+def _content_length(headers: dict[str, str]) -> int:
     length = headers.get("content-length", "")
-    if not length.isdecimal():
-        raise DataError(
-            f'WARC record at byte {offset} has no valid Content-Length: "{length}"', path=name,
-            line=number,
-        )  # fmt: skip
+    if not (length.isascii() and length.isdigit() and len(length) < 19):
+        raise _BrokenRecordError(f'it has no valid Content-Length: "{length[:20]}"')
     return int(length)
 
 

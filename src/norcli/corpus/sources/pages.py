@@ -13,7 +13,6 @@ from norcli.corpus.extraction import MAX_PAGE_BYTES, charset_of_header, decode_p
 from norcli.corpus.sources.fields import made_id
 from norcli.corpus.sources.raw import RawDocument
 from norcli.corpus.sources.transcripts import join_cues
-from norcli.errors import DataError
 from norcli.formats.compression import decompressed, reading
 from norcli.formats.documents import Place
 from norcli.formats.encodings import decode_wide
@@ -29,6 +28,8 @@ def warc_document(record: WarcRecord, place: Place) -> RawDocument:
     Raises:
         ValueError: The record is damaged.
     """
+    if record.fault:
+        raise ValueError(record.fault)
     if record.content is None:
         raise ValueError(f"holds {record.size} bytes, more than a page can")
     headers = record.headers
@@ -65,7 +66,8 @@ def read_html_file(stream: BinaryIO, name: str) -> RawDocument:
     """Return the one page of an HTML file (.gz and .zst too); its name is kept as ``path``.
 
     Raises:
-        DataError: The file is damaged, or longer than a page can be.
+        DataError: The file is damaged.
+        ValueError: It is longer than a page can be.
     """
     page = _read_bounded(stream, name)
     return RawDocument(Place(name, 1), {"id": made_id("file", name), "path": name}, page=page)
@@ -75,13 +77,10 @@ def read_subtitle_file(stream: BinaryIO, name: str) -> RawDocument:
     """Return the running text of a file of subtitles.
 
     Raises:
-        DataError: The file is damaged, too long, or holds no subtitles.
+        DataError: The file is damaged.
+        ValueError: It is too long, or holds no subtitles.
     """
-    text = decode_page(_read_bounded(stream, name))
-    try:
-        cues = parse_cues(text)
-    except ValueError as error:
-        raise DataError(str(error), path=name) from error
+    cues = parse_cues(decode_page(_read_bounded(stream, name)))
     fields = {"id": made_id("file", name), "path": name}
     return RawDocument(Place(name, 1), fields, join_cues(cues))
 
@@ -90,17 +89,15 @@ def read_text_file(stream: BinaryIO, name: str) -> RawDocument:
     """Return a text file as one document.
 
     Raises:
-        DataError: The file is damaged, too long, or not UTF-8 (nor UTF-16 with a mark).
+        DataError: The file is damaged.
+        ValueError: It is too long, or not UTF-8 (nor UTF-16 with a mark).
     """
     data = decode_wide(_read_bounded(stream, name)).removeprefix(codecs.BOM_UTF8)
     try:
         text = data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
-        raise DataError(
-            f"not UTF-8: byte 0x{data[error.start]:02x}", path=name, line=line,
-            hint="convert it first: iconv -f LATIN1 -t UTF-8",
-        ) from error  # fmt: skip
+        raise ValueError(f"not UTF-8: byte 0x{data[error.start]:02x} in line {line}") from error
     return RawDocument(Place(name, 1), {"id": made_id("file", name), "path": name}, text)
 
 
@@ -108,5 +105,5 @@ def _read_bounded(stream: BinaryIO, name: str) -> bytes:
     with reading(name):
         page = decompressed(stream).read(MAX_PAGE_BYTES + 1)
     if len(page) > MAX_PAGE_BYTES:
-        raise DataError(f"page is larger than {MAX_PAGE_BYTES >> 20} MiB", path=name)
+        raise ValueError(f"file is larger than {MAX_PAGE_BYTES >> 20} MiB, no page for reading")
     return page

@@ -13,6 +13,7 @@ from typing import Any, BinaryIO
 
 from norcli.console import Console
 from norcli.corpus.options import CrawlFilterOptions
+from norcli.corpus.sources.ahead import read_ahead
 from norcli.corpus.sources.opening import WHOLE_FILES, Opened, layout_of, open_part
 from norcli.corpus.sources.raw import RawDocument
 from norcli.corpus.sources.transcripts import gather_segments
@@ -38,6 +39,8 @@ from norcli.streams import open_input
 __all__ = ["Unit", "read_sources", "read_units", "source_paths"]
 
 UNIT_BYTES = 1 << 20
+AHEAD = 4
+"""Units that a thread reads before they are asked for."""
 FIRST_PAGES, MOST_PAGES = 4, 64
 """A page takes milliseconds to open: few at first, so that the first comes out soon."""
 
@@ -70,7 +73,8 @@ def read_units(options: CrawlFilterOptions, console: Console, bad: BadRecords) -
     """
     units = _units(options, console)
     if options.limit is None:
-        yield from units
+        # Workers are fed while results are written; unpacking lets other threads run.
+        yield from read_ahead(units, AHEAD) if (options.jobs or 1) > 1 else units
         return
     left = options.limit
     for unit in units:
@@ -168,7 +172,9 @@ def _units_of_part(opened: Opened, options: CrawlFilterOptions) -> Iterator[Unit
         elif form == "parquet":
             yield from _row_units(source, part.name, options)
         else:
-            yield MadeUnit([read_file(form, source, part.name, options)])
+            faults = FaultList()
+            yield MadeUnit(list(read_file(form, source, part.name, options, faults)))
+            yield from _fault_units(faults)
 
 
 def _row_units(source: BinaryIO, name: str, options: CrawlFilterOptions) -> Iterator[Unit]:
@@ -189,14 +195,18 @@ def _grouped_units(blocks: Iterator[LineBlock], opened: Opened, key: str) -> Ite
 
     for _, group in groupby(records(), lambda item: item[1].get(key)):
         members = list(group)
-        for error, is_damage in faults.faults:
-            yield FaultUnit(error, is_damage)
-        faults.faults.clear()
+        yield from _fault_units(faults)
         place = members[0][0]
         gathered = gather_segments([record for _, record in members])
         yield RecordsUnit([(place, gathered)], opened.layout, 100 * len(members))
+    yield from _fault_units(faults)
+
+
+def _fault_units(faults: FaultList) -> Iterator[Unit]:
+    """Yield what was found wrong so far, once."""
     for error, is_damage in faults.faults:
         yield FaultUnit(error, is_damage)
+    faults.faults.clear()
 
 
 def _warc_units(stream: BinaryIO, name: str) -> Iterator[Unit]:

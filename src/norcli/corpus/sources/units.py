@@ -179,16 +179,20 @@ class WarcUnit:
                 bad.handle(DataError(message, path=self.name, line=record.number))
 
 
-def read_file(form: str, stream: BinaryIO, name: str, options: CrawlFilterOptions) -> RawDocument:
-    """Read a file that is one document.
-
-    Raises:
-        DataError: It is damaged, too long, or not what its name says.
-    """
-    document = _READERS[form](stream, name)
-    if form == "subtitles":
-        document.fields = _supposed(TRANSCRIPTS, options) | document.fields
-    return document
+def read_file(
+    form: str, stream: BinaryIO, name: str, options: CrawlFilterOptions, bad: RecordPolicy
+) -> Iterator[RawDocument]:
+    """Read a file that is one document; tell what is wrong with it, if that is so."""
+    try:
+        document = _READERS[form](stream, name)
+    except ValueError as error:
+        bad.handle(DataError(str(error), path=name))
+    except DataError as error:
+        bad.handle_damage(error)
+    else:
+        if form == "subtitles":
+            document.fields = _supposed(TRANSCRIPTS, options) | document.fields
+        yield document
 
 
 @dataclass(frozen=True, slots=True)
@@ -202,11 +206,8 @@ class FilesUnit:
     def documents(self, options: CrawlFilterOptions, bad: RecordPolicy) -> Iterator[RawDocument]:
         """Read the files."""
         for path in self.paths:
-            try:
-                with open_input(path) as stream:
-                    yield read_file(self.form, stream, path, options)
-            except DataError as error:
-                bad.handle_damage(error)
+            with open_input(path) as stream:
+                yield from read_file(self.form, stream, path, options, bad)
 
 
 @dataclass(frozen=True, slots=True)
