@@ -10,8 +10,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from norcli.corpus.language.identifier import pack
-from norcli.corpus.quality import QualityMeter, Rules, Violation
+from norcli.corpus.quality import PROTECTED, QualityMeter, Rules, Violation
 from norcli.corpus.quality_kernel import MEASURES
+from norcli.corpus.rule_files import shipped_rules
 from norcli.errors import ConfigError
 
 RULES = Rules.load()
@@ -147,27 +148,63 @@ def test_text_that_is_none_breaks_a_rule(text: str, rule: str) -> None:
     assert broken(text) == rule
 
 
-def test_sami_is_not_judged_by_bokmaal_thresholds() -> None:
-    text = (
-        "Sámedikki dievasčoahkkimis mearriduvvui ahte giellaguovddážiidda juolluduvvo ruhta. "
-        "Eanadoallošiehtadallamat álget čakčamánus."
-    )
-    assert broken(text, "nob") == "min_words"
-    assert broken(text, "sme") is None
-    rules = Rules.load()
-    for code in ("sme", "smj", "sma"):
-        own, bokmaal = rules.thresholds[code], rules.thresholds["nob"]
-        assert own["min_words"] < bokmaal["min_words"]
-        assert own["max_mean_word_length"] > bokmaal["max_mean_word_length"]
+SAMI = (
+    "Sámedikki dievasčoahkkimis mearriduvvui ahte giellaguovddážiidda juolluduvvo ruhta. "
+    "Eanadoallošiehtadallamat álget čakčamánus."
+)
+
+
+def test_sami_and_nynorsk_have_thresholds_of_their_own_never_stricter_than_bokmaal() -> None:
+    assert broken(SAMI, "nob") == "min_words"
+    assert broken(SAMI, "sme") is None
+    file = shipped_rules()
+    inherited = {"min_main_language_share", "min_sentence_ends", "placeholder_text"}
+    bokmaal = file.tables["nob"]
+    for code in PROTECTED:
+        own = file.tables[code]
+        assert file.provenance[code] and file.provenance[code] != file.provenance["nob"]
+        assert set(own) == set(file.tables["default"]) - inherited
         assert all(own[k] <= bokmaal[k] for k in own if k.startswith("min_"))
         assert all(own[k] >= bokmaal[k] for k in own if k.startswith("max_"))
+        assert own["min_words"] < bokmaal["min_words"]
+
+
+def test_a_threshold_tuned_for_bokmaal_drops_no_sami_or_nynorsk(tmp_path: Path) -> None:
+    tuned = tmp_path / "rules.toml"
+    tuned.write_text(
+        "[nob]\n" + "\n".join(f"{rule} = 0" for rule in RULES.thresholds["nob"] if "max_" in rule)
+    )
+    rules = Rules.load(str(tuned))
+    assert broken(NORWEGIAN, "nob", rules) is not None
+    for code in PROTECTED:
+        assert rules.thresholds[code] == RULES.thresholds[code]
+        assert broken(NORWEGIAN, code, rules) == broken(NORWEGIAN, code)
+
+
+@pytest.mark.real_data
+def test_the_shipped_thresholds_are_those_derived_from_text() -> None:
+    import importlib.util
+    import os
+    import sys
+
+    tool = Path(__file__).resolve().parents[2] / "tools" / "derive_rules.py"
+    spec = importlib.util.spec_from_file_location("derive_rules", tool)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules["derive_rules"] = module
+    spec.loader.exec_module(module)
+    derived = module.derive_all(Path(os.environ["NORCLI_REAL_DATA"]))
+    shipped = shipped_rules().tables
+    assert {code: shipped[code] for code in derived} == derived
 
 
 def test_rules_are_tuned_by_a_file_and_switched_off(tmp_path: Path) -> None:
     file = tmp_path / "rules.toml"
-    file.write_text("[default]\nmin_words = 3\n[nno]\nmin_words = false\n")
+    file.write_text("[default]\nmin_words = 4\n[nob]\nmin_words = 3\n[nno]\nmin_words = false\n")
     rules = Rules.load(str(file))
     assert rules.threshold("nob", "min_words") == 3
+    assert rules.threshold("eng", "min_words") == 4
+    assert rules.threshold("sme", "min_words") == 10  # [default] is for languages without a table
     assert rules.threshold("nno", "min_words") is None
     assert (
         broken("Denne teksten er egentlig altfor kort, men regelen er endret.", "nob", rules)
@@ -214,7 +251,7 @@ def test_warming_up_compiles_the_kernels() -> None:
     from norcli.corpus.quality_kernel import measure_texts
 
     warm_up()
-    for kernel in (scan.scan_texts, scan.tidy_spaces, measure_texts):
+    for kernel in (scan.scan_texts, scan.tidy_texts, measure_texts):
         assert kernel.signatures
 
 

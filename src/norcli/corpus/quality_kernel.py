@@ -148,8 +148,8 @@ def _read_token(text: Any, i: int, counts: Any) -> tuple[int, Any, int, int, boo
             ends, dots = False, 0
             continue
         dots = dots + 1 if code == 46 else 0
+        # The dots of a table of contents, however many, are one ellipsis.
         counts[3] += code == 0x2026 or dots == 3
-        dots = 0 if dots == 3 else dots
         ends = code in (33, 46, 63, 0x2026) or (ends and _is_quote(code))
         signs += code == 35
         counts[4] += code == 0xFFFD

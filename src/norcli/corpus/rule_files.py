@@ -20,8 +20,9 @@ STOP_WORDS_FILE = Path(__file__).with_name("stop_words.toml")
 
 LANGUAGE_RULES = ("min_lang_score", "min_main_language_share")
 TEXT_RULES = ("placeholder_text",)
+HOOK_RULES = ("toxic_words", "min_quality_model")
 MEASURE_RULES = tuple(f"{bound}_{name}" for name in MEASURES for bound in ("min", "max"))
-_KNOWN_RULES = frozenset((*LANGUAGE_RULES, *MEASURE_RULES, *TEXT_RULES))
+_KNOWN_RULES = frozenset((*LANGUAGE_RULES, *MEASURE_RULES, *TEXT_RULES, *HOOK_RULES))
 _CODES = (*LANGUAGES, NORWEGIAN, UNDETERMINED)
 
 
@@ -44,11 +45,19 @@ class Settings:
 
 @dataclass
 class RuleFile:
-    """What a file of rules says, checked."""
+    """What a file of rules says, checked.
+
+    Attributes:
+        tables: Language, or ``default`` → rule → threshold.
+        settings: Fields of `Settings`.
+        stop_words: Language → its words.
+        provenance: Language → what text its thresholds were derived from.
+    """
 
     tables: dict[str, dict[str, float]] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
     stop_words: dict[str, list[str]] = field(default_factory=dict)
+    provenance: dict[str, str] = field(default_factory=dict)
 
     def update(self, other: RuleFile) -> None:
         """Let another file override this one, rule by rule."""
@@ -90,6 +99,8 @@ def read_rule_file(path: str) -> RuleFile:
         elif name == "stop_words":
             file.stop_words = _checked_words(table, path)
         elif name == "default" or name in _CODES:
+            if "provenance" in table:
+                file.provenance[name] = str(table.pop("provenance"))
             file.tables[name] = _checked_rules(table, path)
         else:
             raise ConfigError(
