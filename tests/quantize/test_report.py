@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,7 +15,6 @@ from llama_oracle import logits
 from small_models import TEXT
 from test_conversion import convert
 
-from norcli.cli.main import main
 from norcli.console import Console
 from norcli.errors import DataError
 from norcli.formats.gguf import GgufFile
@@ -130,15 +131,13 @@ def test_a_text_too_short_is_refused_and_named(model: Model, tmp_path: Path) -> 
         convert(model("llama"), tmp_path / "a.gguf", "Q8_0", report_text=str(text))
 
 
-def test_the_command_prints_tables_or_json(
-    model: Model, tmp_path: Path, capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    command = ["quantize", str(model("gpt2-80")), "--type", "Q4_K_M", "--report", "-q"]
-    assert main([*command, "-o", str(tmp_path / "a.gguf")]) == 0
-    shown = capfdbinary.readouterr().out.decode()
+def test_the_command_prints_tables_or_json(model: Model, tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "norcli", "quantize", str(model("gpt2-80")), "--type",
+               "Q4_K_M", "--report", "-q"]  # fmt: skip
+    shown = subprocess.check_output([*command, "-o", str(tmp_path / "a.gguf")], text=True)
     assert "rows that do not fill blocks" in shown
     assert "largest errors" in shown
-    assert main([*command, "--json", "-o", str(tmp_path / "b.gguf")]) == 0
-    data = json.loads(capfdbinary.readouterr().out)
+    raw = subprocess.check_output([*command, "--json", "-o", str(tmp_path / "b.gguf")])
+    data = json.loads(raw)
     assert {"name", "type", "wanted", "rmse", "relative"} == set(data["files"][0]["table"][0])
     assert data["files"][0]["memory"]["gpu"] == 4
