@@ -56,7 +56,11 @@ _norcli() {
         'crawl-filter:--mixed') COMPREPLY=($(compgen -W 'drop trim' -- "$word")); return ;;
         'crawl-filter:--rules') _norcli_files '@(*.toml)'; return ;;
         'crawl-filter:--disable') COMPREPLY=(); return ;;
+        'crawl-filter:--blocklist') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'crawl-filter:--toxic-words') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'crawl-filter:--quality-model') _norcli_files '@(*.safetensors|*.bin|*.ftz)'; return ;;
         'crawl-filter:--pii') COMPREPLY=($(compgen -W 'tag mask drop off' -- "$word")); return ;;
+        'crawl-filter:--pii-kinds') COMPREPLY=($(compgen -W 'email ip national_id account organization phone' -- "$word")); return ;;
         'crawl-filter:--source') COMPREPLY=(); return ;;
         'crawl-filter:--source-group') COMPREPLY=(); return ;;
         'crawl-filter:--license') COMPREPLY=(); return ;;
@@ -68,12 +72,30 @@ _norcli() {
         'crawl-filter:--color') COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
         'crawl-filter:--log-format') COMPREPLY=($(compgen -W 'text json' -- "$word")); return ;;
         'crawl-filter sample:--files-from') COMPREPLY=($(compgen -f -- "$word")); return ;;
-        'crawl-filter sample:--input-format') COMPREPLY=($(compgen -W 'auto jsonl parquet text' -- "$word")); return ;;
+        'crawl-filter sample:--input-format') COMPREPLY=($(compgen -W 'auto jsonl json parquet text document html subtitles warc' -- "$word")); return ;;
         'crawl-filter sample:--text-key') COMPREPLY=(); return ;;
         'crawl-filter sample:--on-bad-record') COMPREPLY=($(compgen -W 'stop skip' -- "$word")); return ;;
         'crawl-filter sample:--max-bad') COMPREPLY=(); return ;;
         'crawl-filter sample:--limit') COMPREPLY=(); return ;;
         'crawl-filter sample:--shard') COMPREPLY=(); return ;;
+        'crawl-filter sample:--layout') COMPREPLY=($(compgen -W 'auto records mc4 oscar culturax hplt hplt2 ncc mimir news transcripts tweets reddit' -- "$word")); return ;;
+        'crawl-filter sample:--max-record-mib') COMPREPLY=(); return ;;
+        'crawl-filter sample:--remove') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'crawl-filter sample:--on-damaged-file') COMPREPLY=($(compgen -W 'stop skip' -- "$word")); return ;;
+        'crawl-filter sample:--languages') COMPREPLY=(); return ;;
+        'crawl-filter sample:--min-lang-score') COMPREPLY=(); return ;;
+        'crawl-filter sample:--mixed') COMPREPLY=($(compgen -W 'drop trim' -- "$word")); return ;;
+        'crawl-filter sample:--rules') _norcli_files '@(*.toml)'; return ;;
+        'crawl-filter sample:--disable') COMPREPLY=(); return ;;
+        'crawl-filter sample:--blocklist') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'crawl-filter sample:--toxic-words') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'crawl-filter sample:--quality-model') _norcli_files '@(*.safetensors|*.bin|*.ftz)'; return ;;
+        'crawl-filter sample:--pii') COMPREPLY=($(compgen -W 'tag mask drop off' -- "$word")); return ;;
+        'crawl-filter sample:--pii-kinds') COMPREPLY=($(compgen -W 'email ip national_id account organization phone' -- "$word")); return ;;
+        'crawl-filter sample:--source') COMPREPLY=(); return ;;
+        'crawl-filter sample:--source-group') COMPREPLY=(); return ;;
+        'crawl-filter sample:--license') COMPREPLY=(); return ;;
+        'crawl-filter sample:--copyrighted') COMPREPLY=($(compgen -W 'yes no' -- "$word")); return ;;
         'crawl-filter sample:--reason') COMPREPLY=(); return ;;
         'crawl-filter sample:--characters') COMPREPLY=(); return ;;
         'crawl-filter sample:--config'|'crawl-filter sample:-c') _norcli_files '@(*.toml)'; return ;;
@@ -91,7 +113,14 @@ _norcli() {
         'dedup:--shard') COMPREPLY=(); return ;;
         'dedup:--output'|'dedup:-o') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'dedup:--output-format') COMPREPLY=($(compgen -W 'auto jsonl parquet text' -- "$word")); return ;;
-        'dedup:--method') COMPREPLY=($(compgen -W 'exact minhash' -- "$word")); return ;;
+        'dedup:--executor') COMPREPLY=($(compgen -W 'local slurm ray' -- "$word")); return ;;
+        'dedup:--tasks') COMPREPLY=(); return ;;
+        'dedup:--work-dir') COMPREPLY=($(compgen -d -- "$word")); return ;;
+        'dedup:--cluster-file') _norcli_files '@(*.toml)'; return ;;
+        'dedup:--min-chars') COMPREPLY=(); return ;;
+        'dedup:--span-words') COMPREPLY=(); return ;;
+        'dedup:--min-words') COMPREPLY=(); return ;;
+        'dedup:--method') COMPREPLY=($(compgen -W 'url exact minhash lines paragraphs substring' -- "$word")); return ;;
         'dedup:--threshold') COMPREPLY=(); return ;;
         'dedup:--url-key') COMPREPLY=(); return ;;
         'dedup:--ngram') COMPREPLY=(); return ;;
@@ -123,7 +152,7 @@ _norcli() {
         'dedup explain:--max-bad') COMPREPLY=(); return ;;
         'dedup explain:--limit') COMPREPLY=(); return ;;
         'dedup explain:--shard') COMPREPLY=(); return ;;
-        'dedup explain:--method') COMPREPLY=($(compgen -W 'exact minhash' -- "$word")); return ;;
+        'dedup explain:--method') COMPREPLY=($(compgen -W 'url exact minhash lines paragraphs substring' -- "$word")); return ;;
         'dedup explain:--threshold') COMPREPLY=(); return ;;
         'dedup explain:--url-key') COMPREPLY=(); return ;;
         'dedup explain:--ngram') COMPREPLY=(); return ;;
@@ -634,20 +663,20 @@ _norcli() {
     case "$command" in
         'crawl-filter')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --layout --max-record-mib --remove --on-damaged-file --output -o --overwrite --output-format --rejects --resume --executor --tasks --work-dir --cluster-file --languages --min-lang-score --mixed --rules --disable --annotate --from-annotations --pii --sentences --source --source-group --license --copyrighted --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --layout --max-record-mib --remove --on-damaged-file --output -o --overwrite --output-format --rejects --resume --executor --tasks --work-dir --cluster-file --languages --min-lang-score --mixed --rules --disable --from-annotations --blocklist --toxic-words --quality-model --annotate --pii --pii-kinds --sentences --source --source-group --license --copyrighted --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -f -- "$word"))
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'sample' -- "$word"))
             fi ;;
         'crawl-filter sample')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --reason --characters --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --layout --max-record-mib --remove --on-damaged-file --languages --min-lang-score --mixed --rules --disable --from-annotations --blocklist --toxic-words --quality-model --pii --pii-kinds --sentences --source --source-group --license --copyrighted --reason --characters --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -f -- "$word"))
             fi ;;
         'dedup')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --output-format --method --threshold --url-key --ngram --num-perm --bands --rows --scope --keep --cluster --online --mark --rejects --clusters --sweep --decontaminate --decontaminate-ngram --decontaminate-hits --against --save-index --spool-gib --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --output-format --executor --tasks --work-dir --cluster-file --min-chars --span-words --min-words --method --threshold --url-key --ngram --num-perm --bands --rows --scope --keep --cluster --online --mark --rejects --clusters --sweep --decontaminate --decontaminate-ngram --decontaminate-hits --against --save-index --spool-gib --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -f -- "$word"))
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'explain' -- "$word"))

@@ -331,37 +331,6 @@ def test_the_table_and_byte_counts_are_for_people() -> None:
     ]  # fmt: skip
 
 
-def test_sample_shows_what_a_rule_dropped(
-    tmp_path: Path, capsysbinary: pytest.CaptureFixture[bytes]
-) -> None:
-    from norcli.corpus.options import SampleOptions
-    from norcli.corpus.rejected import show_rejected
-
-    rejects = tmp_path / "r.jsonl"
-    records = [
-        {"id": str(k), "text": f"Tekst {k}\nLinje", "lang": "nob", "dropped_by": "min_words",
-         "dropped_value": k, "dropped_threshold": 30}
-        for k in range(100)
-    ]  # fmt: skip
-    write(rejects, *records, {"id": "x", "text": "y", "dropped_by": "language"})
-    shown = show_rejected(
-        SampleOptions(inputs=[str(rejects)], reason="min_words", limit=4), Console.silent()
-    )
-    out = capsysbinary.readouterr().out.decode()
-    assert shown == 4
-    assert out.startswith("min_words  0 (threshold 30)  nob  0\n    Tekst 0\n    Linje\n\n")
-    numbers = [int(line.split()[1]) for line in out.splitlines() if line.startswith("min_words")]
-    assert numbers == sorted(numbers) and numbers[-1] > 40  # spread over the file
-    with pytest.raises(DataError, match='nothing was dropped by "max_words"') as caught:
-        show_rejected(SampleOptions(inputs=[str(rejects)], reason="max_words"), Console.silent())
-    assert caught.value.hint == "there are: min_words (100), language (1)"
-    with pytest.raises(DataError, match="dropped_by"):
-        show_rejected(
-            SampleOptions(inputs=[str(write(tmp_path / "n.jsonl", {"text": "a"}))]),
-            Console.silent(),
-        )
-
-
 def test_a_bad_record_is_told_with_its_line(tmp_path: Path) -> None:
     source = tmp_path / "a.jsonl"
     source.write_text('{"text": "a"}\nbroken\n')

@@ -101,12 +101,15 @@ COMMANDS: dict[str, Command] = {
     "crawl-filter sample": Command(
         options=SampleOptions,
         run=run_sample,
-        description="Show documents that crawl-filter wrote to --rejects: the rule, what was "
-        "measured, the threshold, and the beginning of the text. Every n-th is taken, so that "
-        "the sample covers the whole file.",
+        description="Show documents that a rule drops: the rule, what was measured, the "
+        "threshold, and the beginning of the text. They are drawn at random, by --seed, from "
+        "what crawl-filter wrote to --rejects or, where the input holds no rejects, from "
+        "documents filtered anew.",
         examples=(
             ("What does the stop-word rule throw away?",
              "norcli crawl-filter sample --reason min_stop_words --limit 5 dropped.jsonl.gz"),
+            ("What would a stricter threshold throw away?",
+             "norcli crawl-filter sample --rules my.toml --reason max_digit_ratio crawl.jsonl.gz"),
         ),
     ),
 }  # fmt: skip

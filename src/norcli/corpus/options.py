@@ -22,10 +22,12 @@ LANGUAGE = "Language"
 RULES = "Rules"
 CLEANING = "Cleaning"
 
+PII_KINDS = ("email", "ip", "national_id", "account", "organization", "phone")
+
 
 @dataclass(kw_only=True)
-class CrawlFilterOptions(RecordInputOptions, RecordOutputOptions, ExecutorOptions, GeneralOptions):
-    """Options of `norcli crawl-filter`."""
+class FilterOptions(RecordInputOptions):
+    """What to read, and how to decide over it."""
 
     input_format: str = option(
         "auto", help="Format of the input; auto goes by suffix, then by the first bytes",
@@ -52,10 +54,6 @@ class CrawlFilterOptions(RecordInputOptions, RecordOutputOptions, ExecutorOption
         "stop", help="What to do with a file that breaks off; skip keeps what was read before",
         group=INPUT, choices=("stop", "skip"),
     )  # fmt: skip
-    rejects: str | None = option(
-        None, help="Write dropped records, each with the reason, to this file (.jsonl, .gz, .zst)",
-        group="Output", metavar="FILE", complete="file:.jsonl,.gz,.zst",
-    )  # fmt: skip
     languages: list[str] = option(
         default_factory=lambda: ["nob", "nno", "sme", "smj", "sma"],
         help="Languages to keep, comma-separated; nb, nn, se and the like are understood",
@@ -76,21 +74,29 @@ class CrawlFilterOptions(RecordInputOptions, RecordOutputOptions, ExecutorOption
     disable: list[str] = option(
         default_factory=list, help="Switch a rule off; repeatable", group=RULES, metavar="RULE"
     )
-    annotate: bool = option(
-        False, help="Write the measures (quality_...) and the decision, and drop nothing",
-        group=RULES,
-    )  # fmt: skip
     from_annotations: bool = option(
         False, help="Decide from the measures that --annotate wrote, without measuring again",
         group=RULES,
     )  # fmt: skip
-    resume: bool = option(
-        False, help="Keep a journal beside the output, and go on where a killed run stopped",
-        group="Output",
+    blocklist: list[str] = option(
+        default_factory=list, help="Drop pages whose address stands in these files or folders",
+        group=RULES, metavar="PATH", complete="file",
+    )  # fmt: skip
+    toxic_words: list[str] = option(
+        default_factory=list, help="Drop texts with many words of these lists, FILE or LANG=FILE",
+        group=RULES, metavar="FILE", complete="file",
+    )  # fmt: skip
+    quality_model: str | None = option(
+        None, help="Score texts with a .safetensors, fastText .bin or module:function, and judge",
+        group=RULES, metavar="MODEL", complete="file:.safetensors,.bin,.ftz",
     )  # fmt: skip
     pii: str = option(
         "mask", help="Personal data: count it, mask it, drop its documents, or leave it",
         group=CLEANING, choices=("tag", "mask", "drop", "off"),
+    )  # fmt: skip
+    pii_kinds: list[str] = option(
+        default_factory=lambda: list(PII_KINDS), help="Kinds of personal data to look for",
+        group=CLEANING, metavar="KINDS", choices=PII_KINDS, default_text="all of them",
     )  # fmt: skip
     sentences: bool = option(
         False, help='Add the sentences as a list, field "sentences"', group=CLEANING
@@ -112,7 +118,25 @@ class CrawlFilterOptions(RecordInputOptions, RecordOutputOptions, ExecutorOption
 
 
 @dataclass(kw_only=True)
-class SampleOptions(RecordInputOptions, GeneralOptions):
+class CrawlFilterOptions(FilterOptions, RecordOutputOptions, ExecutorOptions, GeneralOptions):
+    """Options of `norcli crawl-filter`."""
+
+    rejects: str | None = option(
+        None, help="Write dropped records, each with the reason, to this file (.jsonl, .gz, .zst)",
+        group="Output", metavar="FILE", complete="file:.jsonl,.gz,.zst",
+    )  # fmt: skip
+    resume: bool = option(
+        False, help="Keep a journal beside the output, and go on where a killed run stopped",
+        group="Output",
+    )  # fmt: skip
+    annotate: bool = option(
+        False, help="Write the measures (quality_...) and the decision, and drop nothing",
+        group=RULES,
+    )  # fmt: skip
+
+
+@dataclass(kw_only=True)
+class SampleOptions(FilterOptions, GeneralOptions):
     """Options of `norcli crawl-filter sample`."""
 
     reason: str | None = option(
