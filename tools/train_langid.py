@@ -9,11 +9,10 @@ only measures. src/norcli/corpus/language/README.md says what the shipped weight
 from __future__ import annotations
 
 import argparse
-import gzip
 import hashlib
 import json
 import math
-import re
+import random
 import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, fields, replace
@@ -23,24 +22,22 @@ from typing import Any, NamedTuple
 import numba
 import numpy as np
 
+from langid_sentences import (
+    CALIBRATION_FOLD,
+    TEST_FOLD,
+    Sentence,
+    find_dutch,
+    fold_of,
+    read_sentences,
+    swap_names,
+    truncate,
+)
 from norcli.corpus.language import kernel
 from norcli.corpus.language.identifier import LanguageIdentifier, pack
 from norcli.corpus.language.model import CLASSES, Calibration, Model, save_model
 
-CALIBRATION_FOLD, TEST_FOLD, FOLDS = 0, 1, 20
-
 # Characters of the short parts that are learnt from beside whole texts.
 SHORTEST, LONGEST = 8, 60
-
-# Dutch is the one language of the "other" class that is taken out, so that how well a language
-# that was never seen is refused can be measured on it (Spanish and Estonian are not in the input).
-_DUTCH_WORDS = """
-    aan als bij dan dat de deze die dit door een en er geen haar hebben heeft het hij hun ik in is
-    kan kunnen maar meer met mijn moet naar niet nog of om onder ook op over te tegen toch tot
-    tussen uit van veel volgens voor waar wanneer waren was wat wel werd worden wordt zal ze zich
-    zij zijn zo zoals zullen
-"""
-DUTCH_WORDS = frozenset(_DUTCH_WORDS.split())
 
 
 @dataclass(frozen=True)
@@ -48,81 +45,18 @@ class Options:
     """What a run is made of; stored beside the weights."""
 
     bits: int = 17
-    epochs: int = 40
+    epochs: int = 12
     learning_rate: float = 1.5
     length_exponent: float = 0.5
-    short_share: float = 0.75
-    dropped_words: float = 0.2
-    cipher_share: float = 0.02
+    short_share: float = 0.95
+    dropped_words: float = 0.5
+    swapped_names: float = 0.5
+    cipher_share: float = 0.05
     mixed_share: float = 0.05
     foreign_texts: int = 1500
-    unnamed_share: float = 0.002
+    other_log_odds: float = -1.0
+    unnamed_share: float = 0.0005
     seed: int = 20
-
-
-class Sentence(NamedTuple):
-    """A labelled text of the input."""
-
-    language: str
-    text: str
-
-
-def words_of(text: str) -> list[str]:
-    """Return the words of a text in lower case, digits and punctuation left out."""
-    return re.findall(r"[^\W\d_]+", text.lower())
-
-
-def fold_of(text: str) -> int:
-    """Return the fold of a text; texts that differ in case, digits or punctuation share one."""
-    letters = "".join(words_of(text)).encode()
-    return int.from_bytes(hashlib.sha256(letters).digest()[:4], "big") % FOLDS
-
-
-def read_sentences(path: Path) -> list[Sentence]:
-    """Read the input; of texts that differ only in case, digits and punctuation keep the first."""
-    seen: set[str] = set()
-    sentences = []
-    with gzip.open(path, "rt", encoding="utf-8") as lines:
-        for line in lines:
-            record = json.loads(line)
-            key = record["lang"] + "".join(words_of(record["text"]))
-            if key not in seen and len(key) > len(record["lang"]):
-                seen.add(key)
-                sentences.append(Sentence(record["lang"], record["text"]))
-    return sentences
-
-
-def find_dutch(sentences: list[Sentence]) -> set[int]:
-    """Return the indices of the Dutch texts among those of class other.
-
-    Texts with three Dutch function words are the seed; the log-odds of their letter 3- and 4-grams
-    against those of all other texts then decide. French and the like lose about one text in ten.
-    """
-    others = [i for i, sentence in enumerate(sentences) if sentence.language == "other"]
-    grams = {i: letter_grams(sentences[i].text) for i in others}
-    seeds = {i for i in others if len(DUTCH_WORDS & set(words_of(sentences[i].text))) >= 3}
-    if not seeds:
-        return set()
-    inside: Counter[str] = Counter()
-    outside: Counter[str] = Counter()
-    for i in others:
-        (inside if i in seeds else outside).update(grams[i])
-    offset = math.log(outside.total() / inside.total())
-    return {
-        i
-        for i in others
-        if sum(math.log((inside[g] + 0.5) / (outside[g] + 0.5)) + offset for g in grams[i]) > 0
-    }
-
-
-def letter_grams(text: str) -> list[str]:
-    """Return the letter 3- and 4-grams of the words of a text."""
-    grams = []
-    for word in words_of(text):
-        padded = f" {word} "
-        grams += [padded[i : i + 3] for i in range(len(padded) - 2)]
-        grams += [padded[i : i + 4] for i in range(len(padded) - 3)]
-    return grams
 
 
 class Corpus(NamedTuple):
@@ -139,27 +73,40 @@ def encode_corpus(sentences: list[Sentence]) -> Corpus:
     for sentence in sentences:
         data = np.frombuffer(sentence.text.encode(), np.uint8)
         symbols = np.empty(len(data) + 2, np.uint16)
-        count = kernel.read_symbols(data, 0, len(data), symbols)
+        count, _ = kernel.read_symbols(data, 0, len(data), symbols, kernel.NO_PIECES)
         pieces.append(symbols[:count])
         starts.append(starts[-1] + count)
     labels = np.array([CLASSES.index(sentence.language) for sentence in sentences], np.int64)
     return Corpus(np.concatenate(pieces), np.array(starts, np.int64), labels)
 
 
-def add_foreign(corpus: Corpus, texts: int, random: np.random.Generator) -> Corpus:
-    """Append made-up texts in other scripts, whole or with Latin words between, as class other.
+def make_foreign(texts: int, random: random.Random) -> Corpus:
+    """Return made-up texts in other scripts, as class other.
 
     All letters of other scripts are one symbol, so only word lengths matter.
     """
-    pieces, starts = [corpus.symbols], list(corpus.starts)
+    pieces, starts = [np.empty(0, np.uint16)], [0]
     for _ in range(texts):
         words = []
-        for _ in range(int(random.integers(1, 20))):
-            words += [kernel.FOREIGN] * int(random.integers(1, 12)) + [kernel.BOUNDARY]
+        for _ in range(random.randint(1, 19)):
+            words += [kernel.FOREIGN] * random.randint(1, 11) + [kernel.BOUNDARY]
         pieces.append(np.array([kernel.BOUNDARY, *words], np.uint16))
         starts.append(starts[-1] + len(pieces[-1]))
-    labels = np.concatenate([corpus.labels, np.full(texts, CLASSES.index("other"))])
+    labels = np.full(texts, CLASSES.index("other"), np.int64)
     return Corpus(np.concatenate(pieces), np.array(starts, np.int64), labels)
+
+
+def join(*parts: Corpus) -> Corpus:
+    """Return the texts of several corpora as one."""
+    starts, end = [np.zeros(1, np.int64)], 0
+    for part in parts:
+        starts.append(part.starts[1:] + end)
+        end += part.starts[-1]
+    return Corpus(
+        np.concatenate([part.symbols for part in parts]),
+        np.concatenate(starts),
+        np.concatenate([part.labels for part in parts]),
+    )
 
 
 @numba.njit
@@ -236,8 +183,9 @@ def invent_language(cipher: Any, state: Any) -> None:
 
 @numba.njit
 def draw_example(
-    symbols: Any, starts: Any, text: int, shares: Any, cipher: Any, state: Any, span: Any
-) -> tuple[int, bool]:
+    symbols: Any, starts: Any, text: int, variants: int, shares: Any, cipher: Any, state: Any,
+    span: Any,
+) -> tuple[int, bool]:  # fmt: skip
     """Write what one step learns from into `span`: a text, or a part, or a change of it.
 
     A text may be followed by a shorter part of another one: without such examples a page in two
@@ -247,7 +195,9 @@ def draw_example(
         symbols: The corpus.
         starts: Of its texts.
         text: Which one.
-        shares: How often a part is taken, a word left out, a language invented, a text added.
+        variants: So many texts on stands each of the first texts with its names exchanged.
+        shares: How often a part is taken, a word left out, a language invented, a text added, and
+            names are exchanged.
         cipher: Room for an invented language.
         state: Of the random numbers.
         span: Output.
@@ -255,6 +205,8 @@ def draw_example(
     Returns:
         The number of symbols, and whether the language is invented.
     """
+    if text < variants and next_random(state) < shares[4]:
+        text += variants
     first, last = starts[text], starts[text + 1]
     if next_random(state) < shares[0]:
         wanted = np.int64(SHORTEST + (LONGEST - SHORTEST) * next_random(state))
@@ -314,8 +266,8 @@ def descend(
 
 @numba.njit
 def train_weights(
-    symbols: Any, starts: Any, labels: Any, other: int, bits: int, epochs: int, rate: float,
-    length_exponent: float, shares: Any, seed: int, weights: Any, bias: Any,
+    symbols: Any, starts: Any, labels: Any, variants: int, other: int, bits: int, epochs: int,
+    rate: float, length_exponent: float, shares: Any, seed: int, weights: Any, bias: Any,
 ) -> float:  # fmt: skip
     """Go through the corpus `epochs` times in random order, the learning rate falling to 0.
 
@@ -323,6 +275,7 @@ def train_weights(
         symbols: See `Corpus`, as `starts` and `labels`.
         starts: Of the texts.
         labels: Of the texts.
+        variants: See `draw_example`; the variants are not drawn for themselves.
         other: The last class, which invented languages belong to.
         bits: log2 of the number of buckets.
         epochs: How often each text is drawn from.
@@ -343,8 +296,9 @@ def train_weights(
     span = np.empty(2 * longest + 2, np.uint16)
     buckets = np.empty(7 * len(span), np.uint32)
     cipher = np.empty(0x250, np.uint16)
-    order = np.arange(len(labels))
-    total = np.int64(epochs) * len(labels)
+    order = np.arange(len(labels) - variants)
+    order[variants:] += variants
+    total = np.int64(epochs) * len(order)
     done = 0
     loss = 0.0
     for _ in range(epochs):
@@ -355,7 +309,9 @@ def train_weights(
         for t in order:
             step = np.float32(rate * (1.0 - done / total))
             done += 1
-            count, invented = draw_example(symbols, starts, t, shares, cipher, state, span)
+            count, invented = draw_example(
+                symbols, starts, t, variants, shares, cipher, state, span
+            )
             features = kernel.hash_features(span, count, bits, buckets)
             if features:
                 label = other if invented else labels[t]
@@ -365,23 +321,15 @@ def train_weights(
 
 
 def quantize(weights: Any, classes: int) -> tuple[Any, Any]:
-    """Round float weights to 8 bits, one scale a class; the few largest are clipped.
+    """Round float weights to 8 bits, one scale a class.
 
     Returns:
         int8 (buckets, classes) and float32 (classes,).
     """
     used = weights[:, :classes].astype(np.float64)
-    limits = np.quantile(np.abs(used), 0.9995, axis=0)
+    limits = np.abs(used).max(axis=0)
     scales = (limits / 127.0).astype(np.float32)
-    return np.clip(np.rint(used / scales), -127, 127).astype(np.int8), scales
-
-
-def truncate(text: str, letters: int = 50) -> str:
-    """Cut a text after the last word that ends within so many characters."""
-    if len(text) <= letters:
-        return text
-    cut = text.rfind(" ", 0, letters + 1)
-    return text[:cut] if cut > 0 else text[:letters]
+    return np.rint(used / scales).astype(np.int8), scales
 
 
 def calibrate(model: Model, sentences: list[Sentence], target: float) -> Model:
@@ -448,17 +396,23 @@ def train(path: Path, options: Options) -> tuple[Model, dict[str, Any]]:
         if i not in dutch:
             fold = fold_of(sentence.text)
             folds[fold if fold in folds else -1].append(sentence)
-    random = np.random.default_rng(options.seed)
-    corpus = add_foreign(encode_corpus(folds[-1]), options.foreign_texts, random)
+    random_numbers = random.Random(options.seed)
+    corpus = join(
+        encode_corpus(folds[-1]),
+        encode_corpus(swap_names(folds[-1], random_numbers)),
+        make_foreign(options.foreign_texts, random_numbers),
+    )
     weights = np.zeros((1 << options.bits, kernel.LANES), np.float32)
     bias = np.zeros(kernel.LANES, np.float32)
     changes = (options.short_share, options.dropped_words, options.cipher_share)
-    shares = np.array([*changes, options.mixed_share])
+    shares = np.array([*changes, options.mixed_share, options.swapped_names])
     loss = train_weights(
-        corpus.symbols, corpus.starts, corpus.labels, len(CLASSES) - 1, options.bits,
-        options.epochs, options.learning_rate, options.length_exponent, shares, options.seed,
-        weights, bias,
+        corpus.symbols, corpus.starts, corpus.labels, len(folds[-1]), len(CLASSES) - 1,
+        options.bits, options.epochs, options.learning_rate, options.length_exponent, shares,
+        options.seed, weights, bias,
     )  # fmt: skip
+    # Training sees as much of other languages as of each of the nine; what is read holds less.
+    bias[CLASSES.index("other")] += np.float32(options.other_log_odds)
     table, scales = quantize(weights, len(CLASSES))
     provenance = {
         "input_sha256": hashlib.sha256(path.read_bytes()).hexdigest(),

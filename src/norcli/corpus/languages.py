@@ -1,8 +1,8 @@
 """Which language a document is in for the purpose of keeping it, pages in several told apart.
 
-Third stage of `crawl-filter`, over the identifier of `norcli.corpus.language`. A document whose
-parts are in different languages (a half-translated manual page) is cut into stretches, and what
-counts is the share of its characters in the languages that are kept. The rule is in
+Third stage of `crawl-filter`, over the identifier of `norcli.corpus.language`. Every document is
+cut into stretches of one language, and where there are several (a half-translated manual page),
+what counts is the share of its characters in the languages that are kept. The rule is in
 docs/design/0002-corpus-pipeline.md.
 """
 
@@ -12,13 +12,10 @@ from collections import Counter, defaultdict
 from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
-from norcli.corpus.language.codes import NORWEGIAN, UNDETERMINED
-from norcli.corpus.language.identifier import Identification, LanguageIdentifier, pack
+from norcli.corpus.language.alternatives import BUILTIN, load_identifier
+from norcli.corpus.language.codes import NORWEGIAN
+from norcli.corpus.language.segments import SegmentedText
 
-# A document is cut up unless it, and the samples taken of it, are this certainly one language.
-CERTAIN = 0.999
-SAMPLES = 3
-SAMPLE_CHARACTERS = 160
 # Below this share of kept languages a document is simply in another language, not mixed.
 FOREIGN_SHARE = 0.2
 
@@ -30,7 +27,7 @@ class DocumentLanguage(NamedTuple):
         lang: ISO 639-3, ``nor`` or ``und``.
         score: The identifier's probability, or, where stretches decided, their mean.
         kept_share: Share of characters in languages that are kept, 0 to 1.
-        stretches: ``nob 0.62, eng 0.38``; empty where the document was not cut up.
+        stretches: ``nob 0.62, eng 0.38``; empty where there is only one.
         kept_text: The stretches in kept languages alone, where there are others.
     """
 
@@ -42,92 +39,50 @@ class DocumentLanguage(NamedTuple):
 
 
 class LanguageJudge:
-    """Finds the language of documents, given the languages that are kept."""
+    """Finds the language of documents, given the languages that are kept.
 
-    def __init__(self, kept: Collection[str]) -> None:
+    Args:
+        kept: ISO 639-3 codes.
+        model: What identifies languages, see `load_identifier`.
+    """
+
+    def __init__(self, kept: Collection[str], model: str = BUILTIN) -> None:
         self.kept = frozenset(kept)
         if self.kept & {"nob", "nno"}:
             self.kept |= {NORWEGIAN}
-        self._identifier = LanguageIdentifier.load()
+        self._identifier = load_identifier(model)
 
-    def judge(self, texts: Sequence[str], thorough: Sequence[bool]) -> list[DocumentLanguage]:
-        """Return the language of each text.
-
-        Args:
-            texts: Normalized texts.
-            thorough: Where true, a text is cut up in any case; others only when in doubt.
-        """
-        found = self._identifier.identify_batch(texts)
-        doubtful = [
-            i for i, item in enumerate(found) if thorough[i] or self._certainty(item) < CERTAIN
+    def judge(self, texts: Sequence[str], _: object = None) -> list[DocumentLanguage]:
+        """Return the language of each normalized text."""
+        return [
+            self._weigh(text, found)
+            if len(found.segments) > 1
+            else DocumentLanguage(found.lang, found.score, float(found.lang in self.kept), "")
+            for text, found in zip(texts, self._identifier.segment_batch(texts), strict=True)
         ]
-        doubtful += self._differing(texts, found, set(doubtful))
-        results = [
-            DocumentLanguage(item.lang, item.score, float(item.lang in self.kept), "")
-            for item in found
-        ]
-        for i in doubtful:
-            results[i] = self._cut_up(texts[i], found[i])
-        return results
 
-    def _certainty(self, item: Identification) -> float:
-        """Return the probability of the document's language; Bokmål and Nynorsk count as one."""
-        if item.lang in ("nob", "nno", NORWEGIAN):
-            return item.probabilities["nob"] + item.probabilities["nno"]
-        return item.score
-
-    def _differing(
-        self, texts: Sequence[str], found: Sequence[Identification], known: set[int]
-    ) -> list[int]:
-        """Return further documents in which a sample is not in the document's language."""
-        owners: list[int] = []
-        samples: list[str] = []
-        for i, text in enumerate(texts):
-            if i in known or len(text) < 2 * SAMPLE_CHARACTERS:
-                continue
-            step = len(text) // SAMPLES
-            for k in range(SAMPLES):
-                start = k * step + max(0, step - SAMPLE_CHARACTERS) // 2
-                samples.append(text[start : start + SAMPLE_CHARACTERS])
-                owners.append(i)
-        if not samples:
-            return []
-        likeliest = self._identifier.log_probabilities(*pack(samples)).argmax(axis=1).tolist()
-        classes = self._identifier.classes
-        return list(
-            dict.fromkeys(
-                owner
-                for owner, best in zip(owners, likeliest, strict=True)
-                if _family(classes[best]) != _family(found[owner].lang)
-            )
-        )
-
-    def _cut_up(self, text: str, whole: Identification) -> DocumentLanguage:
+    def _weigh(self, text: str, found: SegmentedText) -> DocumentLanguage:
+        """Weigh the stretches of a text in several languages."""
         characters: Counter[str] = Counter()
         scores: defaultdict[str, float] = defaultdict(float)
-        segments = self._identifier.segments(text)
-        for segment in segments:
+        for segment in found.segments:
             length = segment.end - segment.start
             characters[segment.lang] += length
             scores[segment.lang] += length * segment.score
         total = characters.total()
-        if not total:
-            return DocumentLanguage(UNDETERMINED, 0.0, 0.0, "")
         # Ties go by name, so that the order of stretches does not matter.
         ranked = sorted(characters.items(), key=lambda item: (-item[1], item[0]))
         kept_share = sum(n for lang, n in ranked if lang in self.kept) / total
         shown = [(lang, n / total) for lang, n in ranked if n / total >= 0.005]
         stretches = ", ".join(f"{lang} {share:.2f}" for lang, share in shown)
-        lang, score = whole.lang, whole.score
+        lang, score = found.lang, found.score
         if lang not in self.kept and kept_share >= FOREIGN_SHARE:
             # The whole was called by what is foreign in it, or "und" because of it.
             lang = next(name for name, _ in ranked if name in self.kept)
             score = scores[lang] / characters[lang]
         kept_text = None
         if FOREIGN_SHARE <= kept_share < 1.0:
-            kept_text = "\n".join(text[s.start : s.end] for s in segments if s.lang in self.kept)
+            kept_text = "\n".join(
+                text[s.start : s.end] for s in found.segments if s.lang in self.kept
+            )
         return DocumentLanguage(lang, score, round(kept_share, 4), stretches, kept_text)
-
-
-def _family(lang: str) -> str:
-    return NORWEGIAN if lang in ("nob", "nno") else lang

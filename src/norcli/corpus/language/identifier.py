@@ -7,6 +7,7 @@ Pages in several languages are cut up by segments.py.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -17,7 +18,7 @@ import numpy.typing as npt
 from norcli.corpus.language import kernel
 from norcli.corpus.language.codes import NORWEGIAN, UNDETERMINED
 from norcli.corpus.language.model import Model, load_model
-from norcli.corpus.language.segments import Segment, find_segments
+from norcli.corpus.language.segments import Segment, SegmentedText, cut_texts
 
 SHIPPED_MODEL = Path(__file__).with_name("langid.safetensors")
 
@@ -57,6 +58,7 @@ class LanguageIdentifier:
         padded = np.full((len(model.weights), kernel.LANES), 128, np.uint8)
         padded[:, : len(self.classes)] = model.weights.view(np.uint8) ^ 0x80
         self._rows = padded.view("<u8")
+        self._local = threading.local()
         self._names = [UNDETERMINED if name == "other" else name for name in self.classes]
         self._bokmaal, self._nynorsk, self._other = map(self.classes.index, ("nob", "nno", "other"))
 
@@ -76,7 +78,7 @@ class LanguageIdentifier:
 
     def identify_batch(self, texts: Sequence[str]) -> list[Identification]:
         """Identify the languages of many texts in one call of the kernel."""
-        log_probabilities, empty = self._score(*pack(texts))
+        log_probabilities, empty = self._score(self._sum(*pack(texts)))
         probabilities = np.exp(log_probabilities)
         names, scores = self._decide(probabilities, empty)
         return [
@@ -86,9 +88,7 @@ class LanguageIdentifier:
 
     def label_batch(self, texts: Sequence[str]) -> tuple[list[str], list[float]]:
         """Return only `lang` and `score` of each text: three times as fast for short ones."""
-        log_probabilities, empty = self._score(*pack(texts))
-        names, scores = self._decide(np.exp(log_probabilities), empty)
-        return names, scores.tolist()
+        return self._label(self._sum(*pack(texts)))
 
     def log_probabilities(
         self, buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
@@ -102,7 +102,7 @@ class LanguageIdentifier:
         Returns:
             Natural logarithms of the classes' probabilities, (T, classes).
         """
-        return self._score(buffer, offsets)[0]
+        return self._score(self._sum(buffer, offsets))[0]
 
     def segments(self, text: str) -> list[Segment]:
         """Cut a text into stretches of one language each, in order.
@@ -110,19 +110,59 @@ class LanguageIdentifier:
         Line and sentence ends are the only places where a stretch can end, and white space between
         stretches belongs to none. A text in one language gives one segment, an empty text none.
         """
+        return self.segment_batch([text])[0].segments
 
-        def score(pieces: Sequence[str]) -> npt.NDArray[np.float64]:
-            return self.log_probabilities(*pack(pieces))
+    def segment_batch(self, texts: Sequence[str]) -> list[SegmentedText]:
+        """Identify many texts and cut them into stretches of one language, in one pass."""
+        buffer, offsets = pack(texts)
+        most = len(buffer) // kernel.SHORTEST_PIECE + 2 * len(texts)
+        sums = np.empty((len(texts), kernel.LANES), np.int64)
+        first = np.empty(len(offsets), np.int64)
+        spans = np.empty((most, 2), np.int64)
+        stretch_sums = np.empty((most, kernel.LANES), np.int64)
+        temperature = self._calibration.temperature
+        cut_texts(
+            buffer, offsets, self._rows, self._bits, *self._memory(), self._scales / temperature,
+            self._bias / temperature, self._calibration.length_exponent, sums, first, spans,
+            stretch_sums,
+        )  # fmt: skip
+        found = self._label(sums)
+        count = first[-1]
+        segments = [
+            Segment(start, end, name, score)
+            for (start, end), name, score in zip(
+                spans[:count].tolist(), *self._label(stretch_sums[:count]), strict=True
+            )
+        ]
+        bounds = first.tolist()
+        return [
+            SegmentedText(name, score, segments[start:end])
+            for name, score, start, end in zip(*found, bounds, bounds[1:], strict=False)
+        ]
 
-        return find_segments(text, score, self.label_batch)
+    def _memory(self) -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int16]]:
+        """Return the words this thread remembers."""
+        memory: Any = getattr(self._local, "memory", None)
+        if memory is None:
+            memory = self._local.memory = kernel.new_memory()
+        return memory
+
+    def _sum(
+        self, buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
+    ) -> npt.NDArray[np.int64]:
+        sums = np.empty((len(offsets) - 1, kernel.LANES), np.int64)
+        kernel.sum_texts(buffer, offsets, self._rows, self._bits, *self._memory(), sums)
+        return sums
+
+    def _label(self, sums: npt.NDArray[np.int64]) -> tuple[list[str], list[float]]:
+        log_probabilities, empty = self._score(sums)
+        names, scores = self._decide(np.exp(log_probabilities), empty)
+        return names, scores.tolist()
 
     def _score(
-        self, buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]
+        self, sums: npt.NDArray[np.int64]
     ) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.bool_]]:
-        texts = len(offsets) - 1
-        sums = np.empty((texts, kernel.LANES), np.int64)
-        features = np.empty(texts, np.int64)
-        kernel.sum_texts(buffer, offsets, self._rows, self._bits, sums, features)
+        features = sums[:, kernel.FEATURES]
         weight = np.maximum(features, 1.0) ** -self._calibration.length_exponent
         logits: Any = sums[:, : len(self.classes)] * self._scales * weight[:, None] + self._bias
         logits /= self._calibration.temperature

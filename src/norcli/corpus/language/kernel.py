@@ -1,9 +1,10 @@
 """The compiled half of language identification: text bytes to symbols, symbols to class scores.
 
-One pass folds case and digits and cuts the text into words; a second hashes the character 1- to
-6-grams of each word (and the word itself) into a table of 8-bit weights and adds the rows up.
-Training (tools/train_langid.py) uses the same two functions, so that what was learnt is what is
-read. No decision is taken here: margins, calibration and names are in identifier.py.
+One pass folds case and digits and cuts the text into words and pieces; a second hashes the
+character 3- to 5-grams of each word (and the word itself) into a table of 8-bit weights and adds
+the rows up. No n-gram crosses a word, so a word always adds the same, and frequent words are
+remembered. Training (tools/train_langid.py) uses the same functions, so that what was learnt is
+what is read. No decision is taken here: margins, calibration and names are in identifier.py.
 """
 
 from __future__ import annotations
@@ -12,21 +13,35 @@ from typing import Any
 
 import numba
 import numpy as np
+import numpy.typing as npt
 
-MAX_ORDER = 6
-LANES = 16  # classes a row of the table has room for: two 64-bit words
+MIN_ORDER, MAX_ORDER = 3, 5
+LANES = 16  # columns of a row: up to 15 classes, and in the last the number of features
+FEATURES = LANES - 1
 
 BOUNDARY = 32  # between words, and at both ends of the text
 DIGITS = 48  # any run of digits
 FOREIGN = 0xFFFF  # any letter outside the Latin script
 NOTHING = 0  # dropped: soft hyphen, zero-width and combining marks
 
-SPACE, SLASH, COLON, AT = 32, 47, 58, 64  # in ASCII; what is below a space is white too
+NEWLINE, SPACE, SLASH, COLON, AT = 10, 32, 47, 58, 64  # in ASCII; what is below a space is white
+
+# A line or sentence of fewer symbols is no piece of its own; it goes with the next.
+SHORTEST_PIECE = 12
+
+# Words are remembered by a 64-bit hash, one in each of so many places; the sums of longer words
+# might not fit into 16 bits.
+REMEMBERED = 1 << 16
+LONGEST_REMEMBERED = 32
 
 _FNV_OFFSET = np.uint32(0x811C9DC5)
 _FNV_PRIME = np.uint32(0x01000193)
 _WORD_SEED = np.uint32(0x5BD1E995)
 _SPREAD = np.uint32(0x9E3779B1)
+_KEY_SEED = np.uint64(0xCBF29CE484222325)
+_KEY_PRIME = np.uint64(0x9E3779B97F4A7C15)
+
+_NO_BUCKET = np.uint32(0xFFFFFFFF)
 _EVEN_BYTES = np.uint64(0x00FF00FF00FF00FF)
 # 16-bit sums of 8-bit values overflow after 257 additions.
 _FLUSH_EVERY = 256
@@ -34,14 +49,27 @@ _FLUSH_EVERY = 256
 _njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
 
-@_njit
-def fold_ascii(byte: int) -> int:
-    """Return the symbol of an ASCII character: small letter, digits or boundary."""
-    if 97 <= byte <= 122:
-        return byte
-    if 65 <= byte <= 90:
-        return byte + 32
-    return DIGITS if 48 <= byte <= 57 else BOUNDARY
+def _ascii_symbols() -> npt.NDArray[np.uint16]:
+    """Return the symbols of ASCII: small letters, digits, boundary."""
+    symbols = np.full(128, BOUNDARY, np.uint16)
+    symbols[97:123] = symbols[65:91] = np.arange(97, 123)
+    symbols[48:58] = DIGITS
+    return symbols
+
+
+_ASCII = _ascii_symbols()
+
+
+# What `read_symbols` takes where pieces are not asked for.
+NO_PIECES: npt.NDArray[np.int64] = np.empty((0, 4), np.int64)
+
+
+def new_memory() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int16]]:
+    """Return room to remember words in: keys, 0 where none is, and sums of their rows.
+
+    It must only be used with one table of weights and by one thread at a time.
+    """
+    return np.zeros(REMEMBERED, np.uint64), np.zeros((REMEMBERED, LANES), np.int16)
 
 
 @_njit
@@ -122,60 +150,147 @@ def starts_address(buffer: Any, i: int, end: int) -> bool:
 
 
 @_njit
-def read_symbols(buffer: Any, start: int, end: int, symbols: Any) -> int:
+def ends_sentence(code: int, ended: bool) -> bool:
+    """Return whether a sentence has ended after a mark: one of . ! ? … and then quotes, brackets.
+
+    Args:
+        code: The code point of the mark.
+        ended: Whether one had before it.
+    """
+    if code == 46 or code == 33 or code == 63 or code == 0x2026:
+        return True
+    closing = code == 34 or code == 39 or code == 41 or code == 93
+    return ended and (closing or code == 0xBB or code == 0x201D or code == 0x2019)
+
+
+@_njit
+def read_symbol(buffer: Any, start: int, end: int) -> tuple[int, int, int]:
+    """Return a code point, its width in bytes and its symbol; -1, 1 and BOUNDARY if malformed."""
+    byte = int(buffer[start])
+    if byte < 0x80:
+        return byte, 1, int(_ASCII[byte])
+    code, width = decode(buffer, start, end)
+    return code, width, BOUNDARY if code < 0 else classify(code)
+
+
+@_njit
+def skip_address(buffer: Any, start: int, end: int) -> tuple[int, int]:
+    """Return where the next white space stands, and how many characters are before it."""
+    i, characters = start, 0
+    while i < end and buffer[i] > SPACE:
+        characters += (buffer[i] & 0xC0) != 0x80
+        i += 1
+    return i, characters
+
+
+@_njit
+def read_symbols(buffer: Any, start: int, end: int, symbols: Any, pieces: Any) -> tuple[int, int]:
     """Turn UTF-8 bytes into symbols: words between single boundaries, case and digits folded.
 
     Addresses, which speak for no language, are left out: whatever stands between two ASCII spaces
-    and contains "@" or "://".
+    and contains "@" or "://". A piece ends with a line or, before a space, with a sentence.
 
     Args:
         buffer: UTF-8 bytes, uint8 (N,).
         start: First byte of the text.
         end: One past its last byte.
         symbols: Output, uint16, room for ``end - start + 2``.
+        pieces: Output, int64 (P, 4), room for ``(end - start) // SHORTEST_PIECE + 2``: of each
+            piece one past its last symbol, its first character, one past its last character, and
+            whether a line ends after it. Of length 0 if nobody asks.
 
     Returns:
-        The number of symbols written; the first and the last are BOUNDARY, so 1 means no word.
-        Malformed bytes count as boundaries.
+        The number of symbols and of pieces written. The first symbol and the last are BOUNDARY, so
+        1 means no word. Malformed bytes count as boundaries.
     """
+    wanted = len(pieces) > 0
     symbols[0] = BOUNDARY
-    count = 1
-    last = BOUNDARY
+    count, last = 1, BOUNDARY
     token = 1  # where the symbols since the last space begin
+    cuts = 0
+    cut = 1 if wanted else len(symbols)  # where the symbols of the next piece begin
+    character, first, stop = 0, -1, 0
+    ended = False
     i = start
     while i < end:
         byte = int(buffer[i])
-        i += 1
-        if byte < 0x80:
-            symbol = fold_ascii(byte)
-            if symbol == BOUNDARY and starts_address(buffer, i - 1, end):
-                count = token
-                last = BOUNDARY
-                while i < end and buffer[i] > SPACE:
-                    i += 1
+        code, width, symbol = read_symbol(buffer, i, end)
+        i += width
+        character += 1
+        if byte > SPACE:
+            stop = character
+            if first < 0:
+                first = character - 1
+            if symbol == BOUNDARY and byte < 0x80 and starts_address(buffer, i - 1, end):
+                count, last, ended = token, BOUNDARY, False
+                i, skipped = skip_address(buffer, i, end)
+                character += skipped
+                stop = character
                 continue
-        else:
-            code, width = decode(buffer, i - 1, end)
-            i += width - 1
-            symbol = BOUNDARY if code < 0 else classify(code)
             if symbol == NOTHING:
                 continue
-        repeated = symbol == last and symbol in (BOUNDARY, DIGITS)
-        if not repeated:
+            ended = symbol == BOUNDARY and ends_sentence(code, ended)
+        if symbol != last or (symbol != BOUNDARY and symbol != DIGITS):
             last = symbol
-            symbols[count] = last
+            symbols[count] = symbol
             count += 1
         if byte <= SPACE:
             token = count
+            line = byte == NEWLINE
+            if first >= 0 and (line or ended) and count - cut >= SHORTEST_PIECE:
+                pieces[cuts, 0], pieces[cuts, 1], pieces[cuts, 2] = count, first, stop
+                pieces[cuts, 3] = line
+                cuts += 1
+                cut, first = count, -1
+            elif first < 0 and line and cuts > 0:
+                pieces[cuts - 1, 3] = 1
+            ended = False
     if last != BOUNDARY:
         symbols[count] = BOUNDARY
         count += 1
-    return count
+    if wanted and first >= 0:
+        pieces[cuts, 0], pieces[cuts, 1], pieces[cuts, 2] = count, first, stop
+        pieces[cuts, 3] = 1
+        cuts += 1
+    return count, cuts
+
+
+@_njit
+def hash_word(symbols: Any, first: int, last: int, bits: int, buckets: Any) -> int:
+    """Hash every 3- to 5-gram of a word with its two boundaries, and a longer word whole.
+
+    Args:
+        symbols: What `read_symbols` wrote, uint16.
+        first: Index of the boundary before the word.
+        last: Index of the boundary after it.
+        bits: log2 of the number of buckets.
+        buckets: Output, uint32, room for ``7 * (last - first)``.
+
+    Returns:
+        The number of buckets written.
+    """
+    shift = np.uint32(32 - bits)
+    written = 0
+    for i in range(first, last):
+        value = _FNV_OFFSET
+        for k in range(i, min(i + MAX_ORDER, last + 1)):
+            value = np.uint32((value ^ np.uint32(symbols[k])) * _FNV_PRIME)
+            if k - i >= MIN_ORDER - 1:
+                buckets[written] = np.uint32(value * _SPREAD) >> shift
+                written += 1
+    # Shorter words, with their two boundaries, are one of the n-grams already.
+    if last - first > MAX_ORDER - 1:
+        word = _WORD_SEED
+        for i in range(first + 1, last):
+            word = np.uint32((word ^ np.uint32(symbols[i])) * _FNV_PRIME)
+        buckets[written] = np.uint32(word * _SPREAD) >> shift
+        written += 1
+    return written
 
 
 @_njit
 def hash_features(symbols: Any, count: int, bits: int, buckets: Any) -> int:
-    """Hash every 1- to 6-gram of every word, boundaries included, and every longer word whole.
+    """Hash the words of a text, see `hash_word`.
 
     Args:
         symbols: What `read_symbols` wrote, uint16.
@@ -186,39 +301,18 @@ def hash_features(symbols: Any, count: int, bits: int, buckets: Any) -> int:
     Returns:
         The number of buckets written.
     """
-    shift = np.uint32(32 - bits)
     written = 0
-    word = _WORD_SEED
-    length = 0
-    for i in range(count):
-        if i > 0 and symbols[i] != BOUNDARY:
-            word = np.uint32((word ^ np.uint32(symbols[i])) * _FNV_PRIME)
-            length += 1
-        elif i > 0:
-            # Shorter words, with their two boundaries, are one of the n-grams already.
-            if length > MAX_ORDER - 2:
-                buckets[written] = np.uint32(word * _SPREAD) >> shift
-                written += 1
-            word = _WORD_SEED
-            length = 0
-        if i == count - 1:
-            break
-        value = np.uint32((_FNV_OFFSET ^ np.uint32(symbols[i])) * _FNV_PRIME)
-        if symbols[i] != BOUNDARY:
-            buckets[written] = np.uint32(value * _SPREAD) >> shift
-            written += 1
-        for k in range(i + 1, min(i + MAX_ORDER, count)):
-            value = np.uint32((value ^ np.uint32(symbols[k])) * _FNV_PRIME)
-            buckets[written] = np.uint32(value * _SPREAD) >> shift
-            written += 1
-            if symbols[k] == BOUNDARY:
-                break
+    first = 0
+    for i in range(1, count):
+        if symbols[i] == BOUNDARY:
+            written += hash_word(symbols, first, i, bits, buckets[written:])
+            first = i
     return written
 
 
 @_njit
-def add_rows(rows: Any, buckets: Any, count: int, sums: Any) -> None:
-    """Add the table rows of the buckets into the sums, 16 classes at a time.
+def add_rows(rows: Any, buckets: Any, features: int, sums: Any) -> None:
+    """Add the table rows of the buckets into the sums, and how many they are to the last lane.
 
     Two 64-bit words hold the 16 bytes of a row. Even and odd bytes are added apart, as four
     16-bit lanes of a word each, and emptied into the sums before a lane can overflow.
@@ -226,49 +320,101 @@ def add_rows(rows: Any, buckets: Any, count: int, sums: Any) -> None:
     Args:
         rows: The table, uint64 (buckets, 2): weights + 128, one byte a class, little-endian.
         buckets: Features, uint32.
-        count: How many of them.
-        sums: Output, int64 (16,); the 128 of each row is taken out again.
+        features: How many of them.
+        sums: Output, (16,) integers; the 128 of each row is taken out again.
     """
     done = 0
-    sums[:] = -128 * count
-    while done < count:
-        stop = min(done + _FLUSH_EVERY, count)
+    while done < features:
+        stop = min(done + _FLUSH_EVERY, features)
         even0 = odd0 = even1 = odd1 = np.uint64(0)
+        # A loop that may end early is not turned into gathers of several rows, which are slow.
         for i in range(done, stop):
-            first = rows[buckets[i], 0]
-            second = rows[buckets[i], 1]
+            bucket = buckets[i]
+            if bucket == _NO_BUCKET:
+                break
+            first = rows[bucket, 0]
+            second = rows[bucket, 1]
             even0 += first & _EVEN_BYTES
             odd0 += (first >> np.uint64(8)) & _EVEN_BYTES
             even1 += second & _EVEN_BYTES
             odd1 += (second >> np.uint64(8)) & _EVEN_BYTES
+        offset = 128 * (stop - done)
         for lane in range(4):
             shift = np.uint64(16 * lane)
             low = np.uint64(0xFFFF)
-            sums[2 * lane] += np.int64((even0 >> shift) & low)
-            sums[2 * lane + 1] += np.int64((odd0 >> shift) & low)
-            sums[2 * lane + 8] += np.int64((even1 >> shift) & low)
-            sums[2 * lane + 9] += np.int64((odd1 >> shift) & low)
+            sums[2 * lane] += np.int64((even0 >> shift) & low) - offset
+            sums[2 * lane + 1] += np.int64((odd0 >> shift) & low) - offset
+            sums[2 * lane + 8] += np.int64((even1 >> shift) & low) - offset
+            sums[2 * lane + 9] += np.int64((odd1 >> shift) & low) - offset
         done = stop
+    sums[FEATURES] += features
 
 
 @_njit
-def sum_texts(buffer: Any, offsets: Any, rows: Any, bits: int, sums: Any, features: Any) -> None:
+def add_words(
+    symbols: Any, first: int, last: int, rows: Any, bits: int, keys: Any, remembered: Any,
+    buckets: Any, sums: Any,
+) -> None:  # fmt: skip
+    """Add the rows of all words between two boundaries.
+
+    Args:
+        symbols: What `read_symbols` wrote, uint16.
+        first: Index of the first boundary.
+        last: Index of the last boundary.
+        rows: The table, see `add_rows`; its last lane is all 128.
+        bits: log2 of its number of buckets.
+        keys: Of the remembered words, see `new_memory`.
+        remembered: Their sums.
+        buckets: Scratch, uint32, room for ``7 * (last - first)``.
+        sums: Output, int64 (16,), added to; the last lane counts features.
+    """
+    start = first
+    key = _KEY_SEED
+    for i in range(first + 1, last + 1):
+        symbol = symbols[i]
+        if symbol != BOUNDARY:
+            key = (key ^ np.uint64(symbol)) * _KEY_PRIME
+            continue
+        if i - start > LONGEST_REMEMBERED:
+            features = hash_word(symbols, start, i, bits, buckets)
+            add_rows(rows, buckets, features, sums)
+        else:
+            key ^= key >> np.uint64(32)
+            place = np.int64(key & np.uint64(REMEMBERED - 1))
+            known = remembered[place]
+            if keys[place] != key:
+                keys[place] = key
+                known[:] = 0
+                features = hash_word(symbols, start, i, bits, buckets)
+                add_rows(rows, buckets, features, known)
+            for lane in range(LANES):
+                sums[lane] += known[lane]
+        start = i
+        key = _KEY_SEED
+
+
+@_njit
+def sum_texts(
+    buffer: Any, offsets: Any, rows: Any, bits: int, keys: Any, remembered: Any, sums: Any
+) -> None:
     """Sum the weights of each text of a batch.
 
     Args:
         buffer: The texts' UTF-8 bytes one after the other, uint8.
         offsets: Where each text starts, and the end of the last, int64 (T + 1,).
-        rows: The table, see `add_rows`.
+        rows: The table, as `bits`, `keys` and `remembered` see `add_words`.
         bits: log2 of its number of buckets.
-        sums: Output, int64 (T, 16).
-        features: Output, int64 (T,): how many rows went into each sum.
+        keys: Of the remembered words.
+        remembered: Their sums.
+        sums: Output, int64 (T, 16); the last lane counts features.
     """
     longest = 0
     for t in range(len(offsets) - 1):
         longest = max(longest, offsets[t + 1] - offsets[t])
     symbols = np.empty(longest + 2, np.uint16)
     buckets = np.empty(7 * (longest + 2), np.uint32)
+    pieces = np.empty((0, 4), np.int64)
+    sums[:] = 0
     for t in range(len(offsets) - 1):
-        count = read_symbols(buffer, offsets[t], offsets[t + 1], symbols)
-        features[t] = hash_features(symbols, count, bits, buckets)
-        add_rows(rows, buckets, features[t], sums[t])
+        count, _ = read_symbols(buffer, offsets[t], offsets[t + 1], symbols, pieces)
+        add_words(symbols, 0, count - 1, rows, bits, keys, remembered, buckets, sums[t])
