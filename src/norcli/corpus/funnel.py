@@ -9,7 +9,7 @@ from typing import Any
 from norcli.corpus.pipeline import Decision
 
 STAGES: dict[str, tuple[str, ...]] = {
-    "source": ("removal_list", "retweet", "deleted"),
+    "source": ("blocked_url", "removal_list", "retweet", "deleted"),
     "page": ("http_status", "not_html", "extraction_failed", "no_main_text"),
     "text": ("empty_text",),
     "language": ("language", "min_main_language_share", "min_lang_score"),

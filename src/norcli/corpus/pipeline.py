@@ -17,14 +17,15 @@ import numpy as np
 from norcli.corpus.annotations import annotate, take_annotation
 from norcli.corpus.boilerplate import BoilerplateLines
 from norcli.corpus.extraction import extract_page
+from norcli.corpus.hooks import MODEL_FIELD, Hooks, check_hooks
 from norcli.corpus.language.codes import NORWEGIAN, UNDETERMINED, normalize_code
 from norcli.corpus.language.identifier import pack
 from norcli.corpus.languages import FOREIGN_SHARE, DocumentLanguage, LanguageJudge
 from norcli.corpus.normalization import normalize_batch
 from norcli.corpus.options import CrawlFilterOptions
-from norcli.corpus.privacy import count_kinds, find_personal_data, mask
+from norcli.corpus.privacy import count_kinds, find_personal_data, mask_all, tell_places
 from norcli.corpus.quality import PROTECTED, QualityMeter, Rows, Rules, Violation
-from norcli.corpus.sentences import split_sentences
+from norcli.corpus.sentences import split_batch
 from norcli.corpus.sources.raw import RawDocument
 from norcli.corpus.sources.removal import REMOVAL_LIST, RemovalList
 from norcli.errors import UsageError
@@ -80,6 +81,8 @@ class _Work:
     row: Rows | None = None
     spared: str | None = None
     personal_data: dict[str, int] = field(default_factory=dict)
+    places: str = ""
+    hooked: dict[str, float] = field(default_factory=dict)
 
     @property
     def lang(self) -> str:
@@ -128,6 +131,7 @@ class FilterPipeline:
         if self._kept & {"nob", "nno"}:
             self._kept |= {NORWEGIAN}
         self._rules = Rules.load(options.rules, options.disable)
+        self._hooks = Hooks.load(options)
         self._judge = self._meter = self._boilerplate = None
         if not options.from_annotations:
             self._judge = LanguageJudge(languages)
@@ -148,18 +152,34 @@ class FilterPipeline:
         """
         reopens = self._options.from_annotations
         works = [self._reopen(raw) if reopens else self._open(raw) for raw in batch]
+        if reopens or not self._options.annotate:
+            self._block(works)
         if self._removed is not None:
             _remove_listed(works, self._removed)
         if not reopens:
             self._normalize(works)
             self._identify([work for work in works if work.violation is None])
             self._measure([w for w in works if w.text and self._is_wanted(w)])
+            if self._options.annotate:
+                self._block([work for work in works if work.row is not None])
         self._judge_quality([w for w in works if w.violation is None and w.row is not None])
-        return [self._decide(work) for work in works]
+        decisions = [self._decide(work) for work in works]
+        if self._options.sentences:
+            records = [decision.record for decision in decisions if decision.record is not None]
+            cut = split_batch([record["text"] for record in records])
+            for record, sentences in zip(records, cut, strict=True):
+                record["sentences"] = sentences
+        return decisions
 
     def _is_wanted(self, work: _Work) -> bool:
         """Whether a document is still to be worked on."""
         return work.violation is None or self._options.annotate
+
+    def _block(self, works: Sequence[_Work]) -> None:
+        """Drop what a blocklist names; annotations keep it measured, and are asked again."""
+        if self._hooks.blocklist is not None:
+            for work in works:
+                work.violation = self._hooks.blocked(work.raw.fields.get("url")) or work.violation
 
     def _open(self, raw: RawDocument) -> _Work:
         """Get at the text; a page without one is dropped with the reason."""
@@ -167,6 +187,8 @@ class FilterPipeline:
         if raw.fault is not None:
             work.violation = Violation(raw.fault, raw.fault_value, "")
         elif raw.page is not None:
+            if not self._options.annotate and self._hooks.blocked(raw.fields.get("url")):
+                return work  # not worth opening: it is dropped in a moment
             try:
                 page = extract_page(raw.page, raw.charset)
             except ValueError as error:
@@ -196,6 +218,7 @@ class FilterPipeline:
             raw.fields.pop("sentences", None)
         found = take_annotation(raw.fields, self._kept, self._languages_text, raw.place)
         work.language, work.row, work.personal_data = found
+        work.hooked = self._hooks.take(raw.fields, raw.place)
         work.violation = self._check_language(found.language)
         return work
 
@@ -249,6 +272,11 @@ class FilterPipeline:
         rows = self._meter.measure(buffer, offsets, [work.lang for work in works])
         for work, row, size in zip(works, rows, np.diff(offsets).tolist(), strict=True):
             work.row, work.bytes_out = row, size
+        if self._hooks.fields:
+            texts, langs = [work.text for work in works], [work.lang for work in works]
+            measured = self._hooks.measure(buffer, offsets, texts, langs)
+            for work, values in zip(works, measured, strict=True):
+                work.hooked = values
 
     def _judge_quality(self, works: Sequence[_Work]) -> None:
         groups: dict[str, list[_Work]] = {}
@@ -264,6 +292,8 @@ class FilterPipeline:
                 for work, violation in zip(group, elsewhere, strict=True):
                     if violation is not None and work.violation is None:
                         work.spared = violation.rule
+            for work in group:
+                work.violation = work.violation or check_hooks(self._rules, lang, work.hooked)
 
     def _decide(self, work: _Work) -> Decision:
         is_written = self._is_wanted(work) or self._options.rejects is not None
@@ -294,12 +324,15 @@ class FilterPipeline:
         if how == "off":
             return
         if not self._options.from_annotations:
-            found = find_personal_data(work.text, work.flags)
+            found = find_personal_data(work.text, work.flags, self._options.pii_kinds)
             if not found:
                 return
+            if how == "tag":
+                work.places = tell_places(found)
+            elif how == "mask":
+                work.text, found = mask_all(work.text, found, self._options.pii_kinds)
             work.personal_data = count_kinds(found)
             if how == "mask":
-                work.text = mask(work.text, found)
                 work.bytes_out = len(work.text.encode("utf-8", "replace"))
         count = sum(work.personal_data.values())
         if how == "drop" and count and work.violation is None:
@@ -320,6 +353,10 @@ class FilterPipeline:
             if "," in work.language.stretches:
                 record["lang_segments"] = work.language.stretches
         record.update(work.personal_data)
-        if self._options.sentences:
-            record["sentences"] = split_sentences(work.text)
+        if work.places:
+            record["personal_data_at"] = work.places
+        if MODEL_FIELD in work.hooked:
+            record[MODEL_FIELD] = work.hooked[MODEL_FIELD]
+        if self._options.annotate:
+            record.update(work.hooked)
         return record

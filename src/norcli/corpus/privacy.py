@@ -1,21 +1,21 @@
 """Personal data in text: e-mail, IP address, phone, fødselsnummer, D-number, account, organization.
 
 Sixth stage of `crawl-filter`. Norwegian numbers are checked by their mod-11 digits and their dates,
-so that eleven digits in a row are not yet a person. Test persons (month + 40 or + 80) pass. Names
-and addresses are not looked for.
+so that eleven digits in a row are not yet a person. Names and addresses are not looked for.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import re
+from bisect import bisect
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import NamedTuple
 
+from norcli.corpus.options import PII_KINDS as KINDS
 from norcli.corpus.scan import MARKERS
 
-KINDS = ("email", "ip", "national_id", "account", "organization", "phone")
 MASKS = {
     "email": "<EMAIL>", "ip": "<IP>", "national_id": "<NATIONAL_ID>", "account": "<ACCOUNT>",
     "organization": "<ORGANIZATION>", "phone": "<PHONE>",
@@ -24,23 +24,39 @@ MASKS = {
 _EMAIL = re.compile(
     r"(?<![\w.+-])[\w][\w.+-]{0,63}@(?:[\w](?:[\w-]{0,61}[\w])?\.)+[A-Za-z]{2,24}(?![\w-])"
 )
-_IPV4 = re.compile(r"(?<![\d.])\d{1,3}(?:\.\d{1,3}){3}(?![\d.]*\d)")
+_IPV4 = re.compile(r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9.]*[0-9])")
 _IPV6 = re.compile(r"(?<![\w:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){3,7}(?![\w:])")
-_NATIONAL_ID = re.compile(r"(?<!\d)(\d{6})[ .]?(\d{5})(?!\d)")
-_ACCOUNT = re.compile(r"(?<!\d)(\d{4})([ .])(\d{2})\2(\d{5})(?!\d)|(?<!\d)(\d{11})(?!\d)")
-_ACCOUNT_CUE = re.compile(r"konto|kto|betal|giro|IBAN|vipps", re.IGNORECASE)
-_ORGANIZATION = re.compile(r"(?<![\d.,])([89]\d\d)([ .]?)(\d{3})\2(\d{3})(\s?MVA)?(?![\d])")
-_ORGANIZATION_CUE = re.compile(r"org|foretak|føretak|enhet|NO\s?$", re.IGNORECASE)
+_VERSION_CUE = re.compile(r"(?:versjon(?:en)?|version|utgave|release|\bv\.?) ?$", re.IGNORECASE)
+_NATIONAL_ID = re.compile(r"(?<![0-9])([0-9]{6})[ .-]?([0-9]{5})(?![0-9])")
+_ACCOUNT = re.compile(
+    r"(?<![0-9])([0-9]{4})([ .])([0-9]{2})\2([0-9]{5})(?![0-9])|(?<![0-9])([0-9]{11})(?![0-9])"
+)
+_ACCOUNT_CUE = re.compile(r"konto|kto|betal|giro|vipps", re.IGNORECASE)
+_IBAN = re.compile(r"(?<!\w)[A-Z]{2}[0-9]{2}(?: ?[0-9A-Z]{4}){2,7}(?: ?[0-9A-Z]{1,3})?(?!\w)")
+_ORGANIZATION = re.compile(
+    r"(?<![0-9.,])([89][0-9]{2})([ .]?)([0-9]{3})\2([0-9]{3})(\s?MVA)?(?![0-9])"
+)
+_ORGANIZATION_CUE = re.compile(
+    r"\borg\b|orgnr|organisasjonsn|foretaksn|føretaksn|enhetsreg|einingsreg|\bNO ?$", re.IGNORECASE
+)
 _PHONE = re.compile(
-    r"(?<![\w./-])(?P<country>(?:\+|00)47[ .]?)?(?:(?P<pairs>[2-9]\d(?:[ .]?\d\d){3})|"
-    r"(?P<mobile>[489]\d\d ?\d\d ?\d{3}))(?![\w/-]|[.,]\d)"
+    r"(?<![\w./-])(?P<country>\(?(?:\+|00)47\)?[ .]?)?(?:(?P<pairs>[2-9][0-9](?:[ .]?[0-9]{2}){3})|"
+    r"(?P<mobile>[489][0-9]{2} ?[0-9]{2} ?[0-9]{3}))(?![\w/-]|[.,][0-9])"
+)
+_FOREIGN_PHONE = re.compile(
+    r"(?<![\w+])\+(?!47)[1-9][0-9]{0,2}(?:[ -]?\(0\))?(?:[ .-]?[0-9]{1,5}){2,6}(?![\w+]|[.,-][0-9])"
 )
 _PHONE_CUE = re.compile(
-    r"tlf|telefon|telefovdna|mobil|phone|ring|sms|faks|fax|kontakt|nummer|tel\b", re.IGNORECASE
+    r"tlf|telefon|telefovdna|mobil|phone|\bring|sms|faks|\bfax|kontakt|\btel\b", re.IGNORECASE
 )
 _CUE_REACH = 40
 # Every number of a kind below has eight digits or more, in groups parted by one space or stop.
-_DIGIT_RUN = re.compile(r"\d(?:[ .]?\d){7}")
+_DIGIT_RUN = re.compile(r"[0-9](?:[ .-]?[0-9]){7}|\+[0-9]")
+# What is added to the day of a D-number, and to the month of test persons (Skatteetaten's and
+# NAV's synthetic populations) and of help numbers.
+_DAY_SHIFTS = (0, 40)
+_MONTH_SHIFTS = (0, 40, 65, 80)
+_DAYS = (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)
 
 
 class PersonalDatum(NamedTuple):
@@ -58,17 +74,15 @@ def check_digit(digits: str, weights: tuple[int, ...]) -> int:
 
 
 def is_national_id(digits: str) -> bool:
-    """Whether eleven digits are a valid fødselsnummer or D-number (day + 40).
+    """Whether eleven digits are a valid fødselsnummer, D-number or number of a test person.
 
     Both check digits and the date must be right (weights: Skatteetaten). Dates are checked without
     the century, which the individual number tells.
     """
-    day, month = int(digits[:2]), int(digits[2:4])
-    if day > 40:
-        day -= 40
-    if not (
-        1 <= month <= 12 and 1 <= day <= (31, 29, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31)[month - 1]
-    ):
+    days = [int(digits[:2]) - shift for shift in _DAY_SHIFTS]
+    months = [int(digits[2:4]) - shift for shift in _MONTH_SHIFTS]
+    if not any(1 <= month <= 12 and 1 <= day <= _DAYS[month - 1] for month in months
+               for day in days):  # fmt: skip
         return False
     first = check_digit(digits[:9], (3, 7, 6, 1, 8, 9, 4, 5, 2))
     second = check_digit(digits[:10], (5, 4, 3, 2, 7, 6, 5, 4, 3, 2))
@@ -85,22 +99,46 @@ def is_organization(digits: str) -> bool:
     return check_digit(digits[:8], (3, 2, 7, 6, 5, 4, 3, 2)) == int(digits[8])
 
 
-def find_personal_data(text: str, flags: int = MARKERS) -> list[PersonalDatum]:
+def is_iban(text: str) -> bool:
+    """Whether an account number in the international form has the right check digits (mod 97)."""
+    compact = text.replace(" ", "")
+    moved = compact[4:] + compact[:4]
+    return int("".join(str(int(character, 36)) for character in moved)) % 97 == 1
+
+
+def find_personal_data(
+    text: str, flags: int = MARKERS, kinds: Collection[str] = KINDS
+) -> list[PersonalDatum]:
     """Return what is found, in order, without overlaps; earlier kinds of `KINDS` win.
 
     Args:
         text: Any text.
         flags: Its `scan` flags; without MARKERS there is nothing to find.
+        kinds: The kinds to look for.
     """
     if not flags & MARKERS:
         return []
     found: list[PersonalDatum] = []
-    kinds = KINDS if _DIGIT_RUN.search(text) else KINDS[:2]
-    for kind in kinds:
-        for start, end in _FINDERS[kind](text):
-            if all(end <= other.start or start >= other.end for other in found):
-                found.append(PersonalDatum(kind, start, end))
-    return sorted(found, key=lambda datum: datum.start)
+    possible = KINDS if _DIGIT_RUN.search(text) else KINDS[:2]
+    for kind in possible:
+        if kind in kinds:
+            new = [PersonalDatum(kind, *span) for span in _FINDERS[kind](text)]
+            found = _merge(found, new)
+    return found
+
+
+def _merge(found: list[PersonalDatum], new: list[PersonalDatum]) -> list[PersonalDatum]:
+    """Return both in order of place; of two that overlap the one found before stays."""
+    if not found:
+        return new
+    starts = [datum.start for datum in found]
+    kept = []
+    for datum in new:
+        i = bisect(starts, datum.start)
+        before_ends = i == 0 or found[i - 1].end <= datum.start
+        if before_ends and (i == len(found) or datum.end <= starts[i]):
+            kept.append(datum)
+    return sorted([*found, *kept], key=lambda datum: datum.start) if kept else found
 
 
 def _emails(text: str) -> Iterator[tuple[int, int]]:
@@ -118,8 +156,8 @@ def _addresses(text: str) -> Iterator[tuple[int, int]]:
                 address = ipaddress.ip_address(match.group())
             except ValueError:
                 continue
-            # Private and documentation addresses name nobody.
-            if address.is_global:
+            # Private and documentation addresses name nobody, and "versjon 4.2.1.0" is none.
+            if address.is_global and not _has_cue(_VERSION_CUE, text, match.start()):
                 yield match.span()
 
 
@@ -135,6 +173,18 @@ def _accounts(text: str) -> Iterator[tuple[int, int]]:
         digits = bare or match.group(1) + match.group(3) + match.group(4)
         if is_account(digits) and (not bare or _has_cue(_ACCOUNT_CUE, text, match.start())):
             yield match.span()
+    yield from _ibans(text)
+
+
+def _ibans(text: str) -> Iterator[tuple[int, int]]:
+    for match in _IBAN.finditer(text):
+        # A word of four capitals may follow: the longest part with right digits counts.
+        end = match.end()
+        while end - match.start() >= 15:
+            if is_iban(text[match.start() : end]):
+                yield match.start(), end
+                break
+            end = text.rfind(" ", match.start(), end)
 
 
 def _organizations(text: str) -> Iterator[tuple[int, int]]:
@@ -151,6 +201,9 @@ def _phones(text: str) -> Iterator[tuple[int, int]]:
         # Eight digits are many things; a mobile number is grouped 3-2-3, others need a word.
         is_mobile = re.fullmatch(r"[49]\d\d \d\d \d{3}", number) is not None
         if match.group("country") or is_mobile or _has_cue(_PHONE_CUE, text, match.start()):
+            yield match.span()
+    for match in _FOREIGN_PHONE.finditer(text):
+        if 8 <= sum(character.isdigit() for character in match.group()) <= 15:
             yield match.span()
 
 
@@ -172,6 +225,23 @@ def mask(text: str, found: list[PersonalDatum]) -> str:
         pieces += [text[position : datum.start], MASKS[datum.kind]]
         position = datum.end
     return "".join([*pieces, text[position:]])
+
+
+def mask_all(
+    text: str, found: list[PersonalDatum], kinds: Collection[str] = KINDS
+) -> tuple[str, list[PersonalDatum]]:
+    """Mask finds, and what is one only now that its neighbour is masked; return all finds too."""
+    every = list(found)
+    while found:
+        text = mask(text, found)
+        found = find_personal_data(text, MARKERS, kinds)
+        every += found
+    return text, every
+
+
+def tell_places(found: list[PersonalDatum]) -> str:
+    """Return where finds stand, in characters: ``email 12-31, phone 40-52``."""
+    return ", ".join(f"{datum.kind} {datum.start}-{datum.end}" for datum in found)
 
 
 def count_kinds(found: list[PersonalDatum]) -> dict[str, int]:

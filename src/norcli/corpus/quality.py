@@ -34,7 +34,7 @@ LINE_SHARES = tuple(
     MEASURES.index(f"{name}_line_ratio") for name in ("bullet", "ellipsis", "terminal", "short")
 )
 PLACEHOLDER = "placeholder_text"
-OTHER_RULES = ("language", "empty_text", "personal_data", "boilerplate")
+OTHER_RULES = ("language", "empty_text", "personal_data", "boilerplate", "blocked_url")
 DECIMALS = 6
 
 _LINES = MEASURES.index("lines")

@@ -28,7 +28,8 @@ COMPOSITION = 4
 MOJIBAKE = 8
 """UTF-8 that was read in another character set and written as UTF-8 again."""
 MARKERS = 16
-"""An @, a run of eight digits but for single separators, or what may be an IP address."""
+"""An @, a + before a digit, a run of eight digits but for single separators, or what may be an
+IP address."""
 LEGACY = 32
 """Inside a word, a sign that stood for a Sámi letter in an old character set."""
 
@@ -160,9 +161,12 @@ def _flags_of(buffer: Any, start: int, end: int, flags: Any) -> Any:
             dots = dots + 1 if 48 <= previous <= 57 else 0
             digits = digits if dots else 0
         else:
-            digits = dots = 0
+            # "010190-12345" has a hyphen behind the date.
+            digits = digits if byte == 45 and digits == 6 else 0
+            dots = 0
             colons += byte == 58
-            found |= MARKERS if byte == 64 or colons >= 3 else 0
+            country = byte == 43 and i < end and 48 <= buffer[i] <= 57
+            found |= MARKERS if byte == 64 or colons >= 3 or country else 0
             if byte < 32 or byte == 127:
                 found |= SPACES if byte == 9 else CHARACTERS
     if last == 32 or last == 10:
