@@ -15,18 +15,8 @@ def run(options: QuantizeOptions, console: Console) -> Outcome:
     """Convert, or print the plan."""
     from norcli.quantize.adapter import is_adapter
 
-    if is_adapter(options.model):
-        from dataclasses import asdict
-
-        from norcli.quantize.adapter_file import quantize_adapter
-
-        made = quantize_adapter(options, console)
-        if options.dry_run:
-            write_plan(asdict(made), options.json)
-            return Outcome(asdict(made))
-        if options.json and options.output != "-":
-            write_text(json.dumps(asdict(made), ensure_ascii=False) + "\n")
-        return Outcome(asdict(made), made.summary)
+    if options.to_safetensors or is_adapter(options.model):
+        return _run_other(options, console)
     if options.dry_run:
         from norcli.quantize.convert import with_importance
         from norcli.quantize.plan import lay_out, open_source
@@ -60,6 +50,23 @@ def run(options: QuantizeOptions, console: Console) -> Outcome:
     if options.json and options.output != "-":
         write_text(json.dumps(report.as_dict(), ensure_ascii=False) + "\n")
     return Outcome(report.as_dict(), report.summary)
+
+
+def _run_other(options: QuantizeOptions, console: Console) -> Outcome:
+    """Convert an adapter, or write a GGUF file back as a model directory."""
+    from dataclasses import asdict
+
+    from norcli.quantize.adapter_file import quantize_adapter
+    from norcli.quantize.safetensors_export import export_safetensors
+
+    act = export_safetensors if options.to_safetensors else quantize_adapter
+    made = act(options, console)
+    if options.dry_run:
+        write_plan(asdict(made), options.json)
+        return Outcome(asdict(made))
+    if options.json and options.output != "-":
+        write_text(json.dumps(asdict(made), ensure_ascii=False) + "\n")
+    return Outcome(asdict(made), made.summary)
 
 
 def inspect(options: InspectOptions, console: Console) -> Outcome:

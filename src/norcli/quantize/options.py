@@ -25,7 +25,11 @@ class QuantizeOptions(OutputOptions, GeneralOptions):
     type: list[str] = option(
         default_factory=list, help="Type of the file; several give several files",
         group="Quantization", choices=TYPE_NAMES, metavar="TYPE",
-        default_text="Q4_K_M; F16 for an adapter",
+        default_text="Q4_K_M; F16 for an adapter or decoded weights",
+    )  # fmt: skip
+    to_safetensors: bool = option(
+        False, help="Write a GGUF file back as a model directory, weights decoded",
+        group="Quantization",
     )  # fmt: skip
     name: str | None = option(
         None, help="Name of the model in the file", group="Quantization",

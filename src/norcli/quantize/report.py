@@ -113,6 +113,25 @@ class AdapterReport:
 
 
 @dataclass(frozen=True)
+class ExportReport:
+    """A GGUF file written back as a model directory."""
+
+    path: str
+    type: str
+    tensors: int
+    parameters: int
+    seconds: float
+
+    @property
+    def summary(self) -> str:
+        """The line at the end of a run."""
+        return (
+            f"{self.tensors} tensors, {human_count(self.parameters)} weights out as {self.type}, "
+            f"{self.seconds:.1f} s"
+        )
+
+
+@dataclass(frozen=True)
 class ConversionReport:
     """A finished conversion."""
 

@@ -11,7 +11,7 @@ import math
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -194,6 +194,41 @@ def _place(
     )
 
 
+def checkpoint_name(
+    name: str, config: ModelConfig, expert: int | None = None
+) -> tuple[str, Transform, int]:
+    """Return what a tensor of a GGUF file is called in a checkpoint: the way back.
+
+    Args:
+        name: GGUF name.
+        config: The model.
+        expert: Which expert of a stacked tensor.
+
+    Returns:
+        The Hugging Face name, the transformation on the way here, and the heads of a rotary one.
+
+    Raises:
+        DataError: The architecture has no such tensor.
+    """
+    is_gpt2 = config.architecture == "gpt2"
+    layer = re.fullmatch(r"blk\.(\d+)\.(.+)", name)
+    rest = layer[2] if layer else name
+    if expert is not None and layer:
+        part = next((key for key, value in _EXPERT_NAMES.items() if value == rest), None)
+        if part is not None:
+            prefix = f"model.layers.{layer[1]}.block_sparse_moe.experts"
+            return f"{prefix}.{expert}.{part}.weight", "none", 0
+    table = (_GPT2_LAYER if layer else _GPT2) if is_gpt2 else (_LLAMA_LAYER if layer else _LLAMA)
+    found = next((key for key, place in table.items() if place.name == rest), None)
+    if found is None:
+        raise DataError(f'tensor "{name}" has no place in a checkpoint', path=config.path)
+    place = table[found]
+    heads = config.num_attention_heads if rest.startswith("attn_q.") else config.num_key_value_heads
+    prefix = "" if found == "lm_head.weight" else ("transformer." if is_gpt2 else "model.")
+    inner = f"{'h' if is_gpt2 else 'layers'}.{layer[1]}." if layer else ""
+    return prefix + inner + found, place.transform, heads if place.transform == "rotary" else 0
+
+
 def _plan_one(prefix: str, place: Place, entry: TensorEntry, config: ModelConfig) -> PlannedTensor:
     shape = entry.shape[::-1] if place.transform == "transpose" else entry.shape
     is_query = place.name.startswith("attn_q.")
@@ -287,12 +322,25 @@ def _rope_factors(config: ModelConfig) -> npt.NDArray[np.float32] | None:
     """Return Llama 3's factors per frequency, None for other scalings (they are metadata)."""
     if config.rope_type != "llama3" or config.rope_theta is None:
         return None
-    low = float(config.rope.get("low_freq_factor", 1.0))
-    high = float(config.rope.get("high_freq_factor", 4.0))
-    factor = float(config.rope.get("factor", 8.0))
-    original = float(config.rope.get("original_max_position_embeddings", 8192))
-    exponents = np.arange(0, config.head_dim, 2, dtype=np.float64) / config.head_dim
-    wavelengths = 2 * np.pi * config.rope_theta**exponents
+    return llama3_factors(config.rope | {"rope_theta": config.rope_theta}, config.head_dim)
+
+
+def llama3_factors(rope: Mapping[str, Any], head_dim: int) -> npt.NDArray[np.float32]:
+    """Return what divides each frequency under Llama 3's rotary scaling.
+
+    Args:
+        rope: Hugging Face's ``rope_parameters``.
+        head_dim: Width of a head.
+
+    Returns:
+        float32 [head_dim / 2].
+    """
+    low = float(rope.get("low_freq_factor", 1.0))
+    high = float(rope.get("high_freq_factor", 4.0))
+    factor = float(rope.get("factor", 8.0))
+    original = float(rope.get("original_max_position_embeddings", 8192))
+    exponents = np.arange(0, head_dim, 2, dtype=np.float64) / head_dim
+    wavelengths = 2 * np.pi * float(rope["rope_theta"]) ** exponents
     # Long waves are slowed by the factor, short ones left, those between blended.
     blend = (original / wavelengths - low) / (high - low)
     between = 1 / ((1 - blend) / factor + blend)
