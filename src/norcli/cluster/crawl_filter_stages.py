@@ -9,23 +9,23 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import orjson
 
 from norcli.cluster.executors import carry_out
+from norcli.cluster.outputs import check_new, check_sharing, join, places, work_folder
 from norcli.cluster.runs import Made, Run, Stage, option_values
-from norcli.cluster.tasks import TASK_MARK, Task, concatenate, numbered
+from norcli.cluster.tasks import Task
 from norcli.console import Console
 from norcli.corpus.crawl import check_run, filter_crawl
 from norcli.corpus.crawl import plan as plan_of_one_process
 from norcli.corpus.funnel import Funnel
 from norcli.corpus.options import CrawlFilterOptions
-from norcli.errors import DataError, UsageError
+from norcli.errors import DataError
 from norcli.formats.documents import input_bytes
 from norcli.resume import effective_config, run_header
-from norcli.streams import atomic_file, check_output
+from norcli.streams import atomic_file
 
 FILTER, FINISH = "filter", "finish"
 
@@ -36,29 +36,21 @@ def plan_run(options: CrawlFilterOptions) -> Run:
     Raises:
         NorcliError: An input, an output or an option is wrong.
     """
-    options.check_executor()
-    _check_options(options)
+    outputs = _outputs(options)
+    check_sharing(options, outputs)
     paths = check_run(_in_one_process(options))
     tasks = options.tasks or 1
     settings = dataclasses.replace(options, inputs=paths, files_from=None)
-    outputs = {"output": options.output}
-    if options.rejects is not None:
-        outputs["rejects"] = options.rejects
     watched = [*paths, *([options.rules] if options.rules else [])]
-    folder = options.work_dir or f"{options.output.replace(TASK_MARK, 'N')}.work"
     run = Run(
-        folder=Path(folder).absolute(),
+        folder=work_folder(options.work_dir, options.output),
         command="crawl-filter",
         options=option_values(settings),
         header=run_header(effective_config(settings), watched, outputs),
         stages=(Stage(FILTER, tasks), Stage(FINISH, 1)),
         started_in=os.getcwd(),
     )
-    # Of a run that has begun they were checked at its start, and some may be its own by now.
-    if not run.has_begun:
-        for path in outputs.values():
-            for number in range(tasks if TASK_MARK in path else 1):
-                check_output(numbered(path, number), options.overwrite)
+    check_new(run, outputs, tasks, options.overwrite)
     return run
 
 
@@ -91,21 +83,9 @@ def plan(options: CrawlFilterOptions) -> dict[str, Any]:
     return plan_of_one_process(_in_one_process(options)) | plan_of_executor(run, options)
 
 
-def _check_options(options: CrawlFilterOptions) -> None:
-    if options.output == "-":
-        raise UsageError("--executor needs an output file", hint="name it with -o FILE")
-    for flag in ("shard", "limit"):
-        if getattr(options, flag) is not None:
-            raise UsageError(f"--executor shares out the whole input; leave --{flag} out")
-    if options.resume:
-        raise UsageError("--executor goes on by itself; leave --resume out",
-                         hint="run the same command again to run what is missing")  # fmt: skip
-    for path in (options.output, options.rejects or ""):
-        if path.endswith(".parquet") and TASK_MARK not in path:
-            raise UsageError(
-                f"parts of Parquet cannot be joined: {path}",
-                hint=f"name it by task, such as corpus-{TASK_MARK}.parquet",
-            )
+def _outputs(options: CrawlFilterOptions) -> dict[str, str]:
+    rejects = {} if options.rejects is None else {"rejects": options.rejects}
+    return {"output": options.output, **rejects}
 
 
 def _in_one_process(options: CrawlFilterOptions) -> CrawlFilterOptions:
@@ -115,9 +95,7 @@ def _in_one_process(options: CrawlFilterOptions) -> CrawlFilterOptions:
 def _filter(task: Task) -> Made:
     """Filter the task's part."""
     options = CrawlFilterOptions(**task.run.options)
-    files = {"output": _place(task, "output", options.output)}
-    if options.rejects is not None:
-        files["rejects"] = _place(task, "rejects", options.rejects)
+    files = places(task, _outputs(options))
     own = dataclasses.replace(
         _in_one_process(options), shard=f"{task.number}/{task.count}", jobs=task.jobs,
         output=str(files["output"]),
@@ -125,18 +103,6 @@ def _filter(task: Task) -> Made:
     )  # fmt: skip
     funnel = filter_crawl(own, task.console)
     return Made(files, funnel.as_state())
-
-
-def _place(task: Task, name: str, path: str) -> Path:
-    """Return where a task writes an output: under its own name, or in its folder to be joined."""
-    if TASK_MARK in path:
-        return Path(numbered(path, task.number))
-    return task.folder / f"{name}{_suffixes(path)}"
-
-
-def _suffixes(path: str) -> str:
-    name = os.path.basename(path)
-    return name[name.find(".") :] if "." in name else ""
 
 
 def _finish(task: Task) -> Made:
@@ -153,12 +119,7 @@ def _finish(task: Task) -> Made:
         raise DataError(
             f"more than {options.max_bad} bad records: {total.bad_records} in all tasks"
         )
-    files = {}
-    for name, path in (("output", options.output), ("rejects", options.rejects)):
-        if path is not None and TASK_MARK not in path:
-            with atomic_file(path, overwrite=True) as stream:
-                concatenate(run, FILTER, name, stream)
-            files[name] = Path(path)
+    files = join(run, FILTER, _outputs(options))
     counts = options.stats or str(run.folder / "stats.json")
     with atomic_file(counts, overwrite=True) as stream:
         stream.write(orjson.dumps(total.as_stats(), option=orjson.OPT_INDENT_2))

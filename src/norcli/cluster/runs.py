@@ -232,6 +232,17 @@ class Run:
             raise self.not_whole(stage, number, f"{path.name} is not what the task wrote")
         return content
 
+    def verified_path(self, stage: str, number: int, name: str) -> Path:
+        """Return where a part is, once all of it has been checked.
+
+        Raises:
+            ResumableStopError: It is not what the task wrote; the task is to do from then on.
+        """
+        path, file = self.part(stage, number, name)
+        if file_sha256(path) != file["sha256"]:
+            raise self.not_whole(stage, number, f"{path.name} is not what the task wrote")
+        return path
+
     def not_whole(self, stage: str, number: int, reason: str) -> ResumableStopError:
         """Return the error for a task whose result cannot be used, and count it as not done."""
         self.manifest_path(stage, number).unlink(missing_ok=True)

@@ -6,20 +6,13 @@ a `Task` and returns what it `Made`; it stands in the module of its command, in 
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO
 
-from norcli.cluster.runs import DIGITS, Made, Run
+from norcli.cluster.runs import Made, Run
 from norcli.console import Console
-from norcli.streams import BLOCK_BYTES
-
-TASK_MARK = "{task}"
-"""Stands for the task's number in the name of an output that each task writes for itself."""
 
 _MODULES = {
     "crawl-filter": "norcli.cluster.crawl_filter_stages",
@@ -48,11 +41,6 @@ class Task:
     folder: Path
     jobs: int
     console: Console
-
-
-def numbered(path: str, number: int) -> str:
-    """Return the name that a task gives to an output with `TASK_MARK` in its name."""
-    return path.replace(TASK_MARK, f"{number:0{DIGITS}}")
 
 
 def run_task(run: Run, stage: str, number: int, jobs: int, console: Console) -> bool:
@@ -84,37 +72,3 @@ def run_task(run: Run, stage: str, number: int, jobs: int, console: Console) -> 
         for earlier in run.stages[:-1]:
             run.remove_parts(earlier.name)
     return True
-
-
-def concatenate(run: Run, stage: str, name: str, target: BinaryIO) -> int:
-    """Write the parts of all tasks of a stage one after another, each checked on the way.
-
-    Args:
-        run: The run.
-        stage: The stage that made the parts.
-        name: Which of its files.
-        target: Where to.
-
-    Returns:
-        The bytes written.
-
-    Raises:
-        ResumableStopError: A task is not done, or its part is not what it wrote.
-    """
-    written = 0
-    for number in range(run.stage(stage).tasks):
-        path, known = run.part(stage, number, name)
-        digest, size = hashlib.sha256(), 0
-        with path.open("rb") as source:
-            for block in _blocks(source):
-                digest.update(block)
-                size += target.write(block)
-        if digest.hexdigest() != known["sha256"] or size != known["bytes"]:
-            raise run.not_whole(stage, number, f"{os.path.basename(path)} is not what it wrote")
-        written += size
-    return written
-
-
-def _blocks(source: BinaryIO) -> Iterator[bytes]:
-    while block := source.read(4 * BLOCK_BYTES):
-        yield block

@@ -1,0 +1,126 @@
+"""The outputs of a run of many tasks: joined in the end, or a file of its own from each task.
+
+A name with {task} in it stands for as many files; any other output is written in parts, which the
+last stage joins in order, each checked against its manifest on the way.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from norcli.cluster.runs import DIGITS, Run
+from norcli.cluster.tasks import Task
+from norcli.errors import UsageError
+from norcli.streams import BLOCK_BYTES, atomic_file, check_output
+
+TASK_MARK = "{task}"
+
+
+def check_sharing(options: Any, outputs: Mapping[str, str]) -> None:
+    """Check that what is asked for can be done in parts.
+
+    Args:
+        options: Of crawl-filter or dedup.
+        outputs: Name and path of each output.
+
+    Raises:
+        UsageError: It cannot.
+    """
+    options.check_executor()
+    if "-" in outputs.values():
+        raise UsageError("--executor needs an output file", hint="name it with -o FILE")
+    for flag in ("shard", "limit"):
+        if getattr(options, flag) is not None:
+            raise UsageError(f"--executor shares out the whole input; leave --{flag} out")
+    if getattr(options, "resume", False):
+        raise UsageError("--executor goes on by itself; leave --resume out",
+                         hint="run the same command again to run what is missing")  # fmt: skip
+    for path in outputs.values():
+        if path.endswith(".parquet") and TASK_MARK not in path:
+            raise UsageError(
+                f"parts of Parquet cannot be joined: {path}",
+                hint=f"name it by task, such as {path[:-8]}-{TASK_MARK}.parquet",
+            )
+
+
+def work_folder(work_dir: str | None, output: str) -> Path:
+    """Return the folder of a run: --work-dir, or one named after the output."""
+    return Path(work_dir or f"{output.replace(TASK_MARK, 'N')}.work").absolute()
+
+
+def check_new(run: Run, outputs: Mapping[str, str], tasks: int, overwrite: bool) -> None:
+    """Check that the outputs of a run that is to begin do not exist.
+
+    Of one that has begun they were checked at its start, and some may be its own by now.
+
+    Raises:
+        CannotCreateError: One exists.
+    """
+    if run.has_begun:
+        return
+    for path in outputs.values():
+        for number in range(tasks if TASK_MARK in path else 1):
+            check_output(_numbered(path, number), overwrite)
+
+
+def _numbered(path: str, number: int) -> str:
+    return path.replace(TASK_MARK, f"{number:0{DIGITS}}")
+
+
+def places(task: Task, outputs: Mapping[str, str]) -> dict[str, Path]:
+    """Return where a task writes each output: under a name of its own, or in its folder."""
+    found = {}
+    for name, path in outputs.items():
+        base = os.path.basename(path)
+        suffixes = base[base.find(".") :] if "." in base else ""
+        own = Path(_numbered(path, task.number))
+        found[name] = own if TASK_MARK in path else task.folder / f"{name}{suffixes}"
+    return found
+
+
+def join(run: Run, stage: str, outputs: Mapping[str, str]) -> dict[str, Path]:
+    """Join the parts of the outputs that are not left in parts; return these outputs.
+
+    Raises:
+        ResumableStopError: A task is not done, or its part is not what it wrote.
+        IOFailureError: The disk is full.
+    """
+    joined = {}
+    for name, path in outputs.items():
+        if TASK_MARK not in path:
+            with atomic_file(path, overwrite=True) as stream:
+                concatenate(run, stage, name, stream)
+            joined[name] = Path(path)
+    return joined
+
+
+def concatenate(run: Run, stage: str, name: str, target: BinaryIO) -> None:
+    """Write the parts of all tasks of a stage one after another, each checked on the way.
+
+    Args:
+        run: The run.
+        stage: The stage that made the parts.
+        name: Which of its files.
+        target: Where to.
+
+    Raises:
+        ResumableStopError: A task is not done, or its part is not what it wrote.
+    """
+    for number in range(run.stage(stage).tasks):
+        path, known = run.part(stage, number, name)
+        digest, size = hashlib.sha256(), 0
+        with path.open("rb") as source:
+            for block in _blocks(source):
+                digest.update(block)
+                size += target.write(block)
+        if digest.hexdigest() != known["sha256"] or size != known["bytes"]:
+            raise run.not_whole(stage, number, f"{path.name} is not what it wrote")
+
+
+def _blocks(source: BinaryIO) -> Iterator[bytes]:
+    while block := source.read(4 * BLOCK_BYTES):
+        yield block
