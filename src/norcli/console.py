@@ -147,7 +147,10 @@ class Console:
 
 
 class Progress:
-    """Progress of one piece of work; made by `Console.progress`."""
+    """Progress of one piece of work; made by `Console.progress`.
+
+    `total` may be set anew at any time, where it is an estimate that gets better.
+    """
 
     def __init__(self, console: Console, label: str, total: float | None, unit: str) -> None:
         self.console = console
@@ -194,7 +197,7 @@ class Progress:
         if note is not None:
             self.note = note
         if self._rich is not None:
-            self._rich.update(self._task, advance=amount, note=self.note)
+            self._rich.update(self._task, advance=amount, total=self.total, note=self.note)
         elif self.console.shows_progress:
             now = time.monotonic()
             if now - self._last >= self.console.interval_seconds:
@@ -204,13 +207,14 @@ class Progress:
     def line(self) -> str:
         """Return the state as one line, as logs show it."""
         elapsed = max(time.monotonic() - self._started, 1e-9)
-        text = f"{self.label}: {self.done:,.0f}"
+        parts = [f"{self.label}: {_number(self.done)} {self.unit}", f"{elapsed:.0f} s"]
         if self.total:
+            parts[0] = f"{self.label}: {_number(self.done)} of {_number(self.total)} {self.unit}"
             left = (self.total - self.done) * elapsed / max(self.done, 1e-9)
-            text += f" of {self.total:,.0f} {self.unit}, {elapsed:.0f} s, {left:.0f} s left"
+            parts.append(f"{left:.0f} s left")
         else:
-            text += f" {self.unit}, {elapsed:.0f} s, {self.done / elapsed:,.0f}/s"
-        return text.replace(",", " ") + (f", {self.note}" if self.note else "")
+            parts.append(f"{_number(self.done / elapsed)}/s")
+        return ", ".join([*parts, self.note] if self.note else parts)
 
     def write_above(self, text: str) -> bool:
         """Write a log line above the bar; False when no bar is drawn."""
@@ -224,3 +228,8 @@ class Progress:
         if self._rich is not None:
             self._rich.stop()
             self._rich = None
+
+
+def _number(value: float) -> str:
+    """Return a number with its thousands apart."""
+    return f"{value:,.0f}".replace(",", " ")

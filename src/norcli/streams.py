@@ -31,6 +31,7 @@ STDOUT_NAME = "<stdout>"
 BLOCK_BYTES = 1 << 18
 
 _stdout: BinaryIO | None = None
+_last_input: BinaryIO | None = None
 
 
 def claim_stdout() -> None:
@@ -92,13 +93,29 @@ def open_input(path: str) -> BinaryIO:
         return sys.stdin.buffer
     if os.path.isdir(path):
         raise DataError("is a directory, not a file", path=path, hint="name the files in it")
+    global _last_input
     try:
-        return open(path, "rb", buffering=BLOCK_BYTES)
+        _last_input = open(path, "rb", buffering=BLOCK_BYTES)  # noqa: SIM115
+        return _last_input
     except FileNotFoundError:
         raise InputMissingError("no such file", path=path) from None
     except OSError as error:
         raise InputMissingError(f"cannot be read: {os.strerror(error.errno or 0)}",
                                 path=path) from error  # fmt: skip
+
+
+def input_position() -> tuple[str, int] | None:
+    """Return the input file opened last and how many of its bytes were read, for progress.
+
+    None where there is none yet; compressed bytes count as they lie on disk.
+    """
+    if _last_input is None:
+        return None
+    try:
+        offset = os.path.getsize(_last_input.name) if _last_input.closed else _last_input.tell()
+    except (OSError, ValueError):
+        return None
+    return _last_input.name, offset
 
 
 def require_directory(path: str, what: str) -> Path:

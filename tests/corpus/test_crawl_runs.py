@@ -8,6 +8,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import signal
 import time
 from pathlib import Path
@@ -259,3 +260,21 @@ def test_another_configuration_does_not_resume(
         run(options_for(tmp_path, crawl, resume=True, overwrite=False))
     with pytest.raises(ConfigError, match="unfinished run differs"):
         run(options_for(tmp_path, crawl, resume=True, overwrite=False, pii="off"))
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.zst"])
+def test_progress_tells_speed_kept_share_and_time_left(
+    tmp_path: Path, crawl: Path, suffix: str
+) -> None:
+    source = tmp_path / f"in{suffix}"
+    data = crawl.read_bytes()
+    source.write_bytes(zstandard.compress(data) if suffix.endswith(".zst") else data)
+    stream = io.StringIO()
+    filter_crawl(options_for(tmp_path, source), Console(stream=stream, interval_seconds=0.0))
+    lines = [line for line in stream.getvalue().splitlines() if "% kept" in line]
+    assert lines
+    form = r"norcli: filter: [\d ]+ of [\d ]+ documents, \d+ s, \d+ s left, "
+    form += r"[\d ]+/s, [\d.]+ MB/s, [\d.]+% kept"
+    assert all(re.fullmatch(form, line) for line in lines), lines
+    done, expected = re.findall(r"[\d ]+(?= of)|(?<=of)[\d ]+(?= documents)", lines[-1])
+    assert int(done) == int(expected)

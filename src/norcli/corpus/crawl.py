@@ -8,9 +8,10 @@ output says after which unit to go on.
 from __future__ import annotations
 
 import functools
+import os
 import time
 from collections.abc import Callable, Iterable, Iterator
-from itertools import islice
+from itertools import accumulate, islice
 from typing import Any
 
 from norcli.console import Console, Progress
@@ -29,6 +30,7 @@ from norcli.corpus.sources.units import Unit
 from norcli.corpus.workers import map_in_order
 from norcli.formats.bad_records import BadRecords, FaultList
 from norcli.formats.documents import input_bytes
+from norcli.streams import input_position
 
 LARGEST_BATCH = 512
 BATCH_BYTES = 1 << 20
@@ -53,7 +55,7 @@ def filter_crawl(options: CrawlFilterOptions, console: Console) -> Funnel:
     """
     paths = check_run(options)
     # The rules are read before the outputs are opened, so that a wrong rule leaves no trace.
-    FilterPipeline(options)
+    pipeline = FilterPipeline(options)
     bad = BadRecords(options, console)
     with open_outputs(options, paths, console) as outputs:
         funnel = outputs.funnel
@@ -61,33 +63,72 @@ def filter_crawl(options: CrawlFilterOptions, console: Console) -> Funnel:
         bad.count, bad.damaged_files = funnel.bad_records, funnel.damaged_files
         with console.progress("filter", unit="documents") as progress:
             if not outputs.is_complete:
-                _run(options, console, bad, outputs, progress)
+                units = islice(read_units(options, console, bad), outputs.units_done, None)
+                results = _results(units, pipeline, options)
+                _write_results(results, bad, outputs, _Told(paths, progress))
     bad.report()
     return funnel
 
 
-def _run(
-    options: CrawlFilterOptions, console: Console, bad: BadRecords, outputs: FilterOutputs,
-    progress: Progress,
-) -> None:  # fmt: skip
-    """Filter what no earlier run has done."""
+def _results(
+    units: Iterator[Unit], pipeline: FilterPipeline, options: CrawlFilterOptions
+) -> Iterator[UnitResult]:
+    """Yield what became of each unit, in order."""
+    jobs = options.jobs or 1
+    if jobs == 1:
+        yield from (_filter_unit(pipeline, options, unit) for unit in units)
+    else:
+        yield from map_in_order(functools.partial(make_worker, options), units, jobs)
+
+
+def _write_results(
+    results: Iterator[UnitResult], bad: BadRecords, outputs: FilterOutputs, told: _Told
+) -> None:
+    """Write and count what no earlier run has done."""
     funnel, before, started = outputs.funnel, outputs.funnel.seconds, time.monotonic()
-    units = islice(read_units(options, console, bad), outputs.units_done, None)
-    make = functools.partial(make_worker, options)
-    is_first = True
-    for result in map_in_order(make, units, options.jobs or 1):
+    for number, result in enumerate(results):
         bad.replay(result.faults)
         funnel.merge(result.funnel)
         outputs.write(result)
         funnel.bad_records, funnel.damaged_files = bad.count, bad.damaged_files
         funnel.seconds = before + time.monotonic() - started
         outputs.end_unit()
-        if is_first:
+        if number == 0:
             outputs.flush()
-            is_first = False
-        speed = funnel.text_bytes / 1e6 / max(funnel.seconds, 1e-9)
-        note = f"{speed:.1f} MB/s, {funnel.kept_share:.1%} kept"
-        progress.advance(result.funnel.documents, note=note)
+        told.advance(result, funnel)
+
+
+class _Told:
+    """The progress of a run: documents and megabytes a second, what is kept, the time left."""
+
+    def __init__(self, paths: list[str], progress: Progress) -> None:
+        self._progress = progress
+        self._whole = input_bytes(paths)
+        sizes = [os.path.getsize(path) for path in paths] if self._whole else []
+        self._starts = dict(zip(paths, accumulate(sizes, initial=0), strict=False))
+        self._size = self._text_bytes = 0
+        self._started = time.monotonic()
+
+    def advance(self, result: UnitResult, funnel: Funnel) -> None:
+        """Tell of one more unit."""
+        documents = result.funnel.documents
+        self._size += result.size
+        self._text_bytes += result.funnel.text_bytes
+        seconds = max(time.monotonic() - self._started, 1e-9)
+        done = self._progress.done + documents
+        if self._whole:
+            share = min(max(self._bytes_read() / self._whole, 1e-9), 1.0)
+            self._progress.total = done / share
+        rate = f"{done / seconds:,.0f}/s".replace(",", " ")
+        speed = f"{self._text_bytes / 1e6 / seconds:.1f} MB/s"
+        self._progress.advance(documents, note=f"{rate}, {speed}, {funnel.kept_share:.1%} kept")
+
+    def _bytes_read(self) -> int:
+        """Return how far the inputs are read, in bytes on disk."""
+        name, offset = input_position() or ("", 0)
+        if name in self._starts:
+            return self._starts[name] + offset
+        return self._size  # pages, which the workers open
 
 
 def make_worker(options: CrawlFilterOptions) -> Callable[[Unit], UnitResult]:
