@@ -18,6 +18,8 @@ from norcli.corpus.privacy import (
     is_national_id,
     is_organization,
     mask,
+    mask_all,
+    tell_places,
 )
 
 
@@ -58,6 +60,10 @@ def kinds(text: str) -> list[tuple[str, str]]:
         ("Mobil 912 34 567", "phone", "912 34 567"),
         ("eg heiter Per, 412 34 567.", "phone", "412 34 567"),
         ("0047 91234567", "phone", "0047 91234567"),
+        ("Sverige: +46 70-123 45 67.", "phone", "+46 70-123 45 67"),
+        ("ring (+47) 22 33 44 55", "phone", "(+47) 22 33 44 55"),
+        ("IBAN NO93 8601 1117 947 takk", "account", "NO93 8601 1117 947"),
+        ("DE89370400440532013000", "account", "DE89370400440532013000"),
         ("Org.nr. 974 767 880", "organization", "974 767 880"),
         ("NO 974767880 MVA", "organization", "974767880 MVA"),
     ],
@@ -76,6 +82,13 @@ def test_finds(text: str, kind: str, found: str) -> None:
         "ISBN 978-82-02-12345-6",
         "Innbyggere: 22334455",
         "FOR-2020-02-13-688 nr. 12345678",
+        "Se avsnitt 4.2.13.3 og versjon 88.0.4324.150",
+        "66 977 20 738 ″ 50 ″ 100",
+        "3 400 22 100 23 000 i fjor",
+        "RINGERIKE 56 52 3312 og saksnummer 20201234",
+        "IBAN NO94 8601 1117 947",  # wrong check digits
+        "Borgerlig forening 974767880",
+        "fra 1990 til 1995, 2000-2005, pris 12345678,50",
         "Nummer 974767881 i Enhetsregisteret",  # wrong check digit
         "klokka 10::20",
         "@norcli og a@b",
@@ -128,6 +141,59 @@ def test_masking_keeps_the_rest_and_counts_are_fields() -> None:
     found = find_personal_data(text)
     assert mask(text, found) == "Ring <PHONE> eller <EMAIL> og <EMAIL>."
     assert count_kinds(found) == {"pii_email": 2, "pii_phone": 1}
+
+
+def test_a_hyphen_behind_the_date_and_numbers_of_test_persons() -> None:
+    number = some_national_id("010190")
+    assert kinds(f"{number[:6]}-{number[6:]}") == [("national_id", f"{number[:6]}-{number[6:]}")]
+    for month in ("41", "66", "81"):  # January of NAV's and Skatteetaten's made-up people
+        made_up = some_national_id(f"01{month}90")
+        assert kinds(made_up) == [("national_id", made_up)]
+
+
+def test_only_the_kinds_asked_for_are_found() -> None:
+    text = "Ring +47 22334455 eller skriv til ola@epost.no."
+    assert [d.kind for d in find_personal_data(text, kinds=["phone"])] == ["phone"]
+    assert find_personal_data(text, kinds=[]) == []
+
+
+def test_places_are_told_in_characters() -> None:
+    text = "På Ås: ring +47 22334455 eller ola@epost.no."
+    found = find_personal_data(text)
+    assert tell_places(found) == "phone 12-24, email 31-43"
+    assert text[12:24] == "+47 22334455"
+    assert text[31:43] == "ola@epost.no"
+
+
+PLANTED = {
+    "email": lambda k: f"navn.{k}@firma{k}.example.no",
+    "ip": lambda k: f"{81 + k % 40}.{k % 256}.{(7 * k) % 256}.{k % 250 + 1}",
+    "national_id": lambda k: some_national_id(f"{k % 28 + 1:02d}{k % 12 + 1:02d}{k % 100:02d}"),
+    "account": lambda k: f"konto {next(a for a in map(account, _tens(k)) if len(a) == 11)}",
+    "phone": lambda k: f"+47 9{k % 10}{k % 7} {k % 90 + 10} {k % 900 + 100}",
+}
+
+
+def _tens(k: int) -> list[str]:
+    return [f"86{j}3{k:06d}" for j in range(10)]
+
+
+@pytest.mark.parametrize("kind", PLANTED)
+def test_nearly_all_that_is_planted_is_found(kind: str) -> None:
+    """Into 200 sentences each; addresses of one kind may be private by chance."""
+    found = sum(
+        kind in [d.kind for d in find_personal_data(f"Dette er {PLANTED[kind](k)}, sier de.")]
+        for k in range(200)
+    )
+    assert found >= 198
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text(st.sampled_from("0123456789 .:@+-47abconto/\nNOtlf"), max_size=60))
+def test_masking_never_leaves_a_find(text: str) -> None:
+    masked, found = mask_all(text, find_personal_data(text))
+    assert find_personal_data(masked) == []
+    assert bool(found) == (masked != text)
 
 
 @settings(deadline=None)

@@ -27,6 +27,9 @@ _EMAIL = re.compile(
 _IPV4 = re.compile(r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9.]*[0-9])")
 _IPV6 = re.compile(r"(?<![\w:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){3,7}(?![\w:])")
 _VERSION_CUE = re.compile(r"(?:versjon(?:en)?|version|utgave|release|\bv\.?) ?$", re.IGNORECASE)
+_IP_CUE = re.compile(r"\bip\b|\bIPv4|adress|\bDNS\b|tjener|server|\bping", re.IGNORECASE)
+# No chapter has so many sections: "4.2.13.3" is one, 82.50.72.3 is none.
+_MOST_SECTIONS = 60
 _NATIONAL_ID = re.compile(r"(?<![0-9])([0-9]{6})[ .-]?([0-9]{5})(?![0-9])")
 _ACCOUNT = re.compile(
     r"(?<![0-9])([0-9]{4})([ .])([0-9]{2})\2([0-9]{5})(?![0-9])|(?<![0-9])([0-9]{11})(?![0-9])"
@@ -47,8 +50,10 @@ _FOREIGN_PHONE = re.compile(
     r"(?<![\w+])\+(?!47)[1-9][0-9]{0,2}(?:[ -]?\(0\))?(?:[ .-]?[0-9]{1,5}){2,6}(?![\w+]|[.,-][0-9])"
 )
 _PHONE_CUE = re.compile(
-    r"tlf|telefon|telefovdna|mobil|phone|\bring|sms|faks|\bfax|kontakt|\btel\b", re.IGNORECASE
+    r"tlf|telefon|telefovdna|mobil|phone|\bring(?:e|er|te)?\b|\bsms|faks|\bfax|kontakt|\btel\b",
+    re.IGNORECASE,
 )
+_BESIDE = re.compile(r"[0-9] | [0-9]")
 _CUE_REACH = 40
 # Every number of a kind below has eight digits or more, in groups parted by one space or stop.
 _DIGIT_RUN = re.compile(r"[0-9](?:[ .-]?[0-9]){7}|\+[0-9]")
@@ -156,9 +161,17 @@ def _addresses(text: str) -> Iterator[tuple[int, int]]:
                 address = ipaddress.ip_address(match.group())
             except ValueError:
                 continue
-            # Private and documentation addresses name nobody, and "versjon 4.2.1.0" is none.
-            if address.is_global and not _has_cue(_VERSION_CUE, text, match.start()):
+            # Private and documentation addresses name nobody.
+            if address.is_global and (address.version == 6 or _is_no_section(text, match)):
                 yield match.span()
+
+
+def _is_no_section(text: str, match: re.Match[str]) -> bool:
+    """Whether four numbers are not rather those of a section or a version."""
+    if _has_cue(_VERSION_CUE, text, match.start()):
+        return False
+    largest = max(map(int, match.group().split(".")))
+    return largest >= _MOST_SECTIONS or _has_cue(_IP_CUE, text, match.start())
 
 
 def _national_ids(text: str) -> Iterator[tuple[int, int]]:
@@ -200,6 +213,11 @@ def _phones(text: str) -> Iterator[tuple[int, int]]:
         number = match.group("pairs") or match.group("mobile")
         # Eight digits are many things; a mobile number is grouped 3-2-3, others need a word.
         is_mobile = re.fullmatch(r"[49]\d\d \d\d \d{3}", number) is not None
+        # Further groups of digits beside it make it a row of a table.
+        is_mobile = (
+            is_mobile and _BESIDE.search(text[max(0, match.start() - 2) : match.start()]) is None
+        )
+        is_mobile = is_mobile and _BESIDE.match(text, match.end()) is None
         if match.group("country") or is_mobile or _has_cue(_PHONE_CUE, text, match.start()):
             yield match.span()
     for match in _FOREIGN_PHONE.finditer(text):
