@@ -16,7 +16,6 @@ Cut = tuple[list[list[int]], int] | None
 
 def find(texts: list[bytes], span: int, batch: int = 3) -> list[Cut]:
     batches = [texts[i : i + batch] for i in range(0, len(texts), batch)]
-    found: list[Cut] = []
     with SpanFinder(span) as finder:
         for some in batches:
             finder.note_anchors(some, None)
@@ -24,9 +23,8 @@ def find(texts: list[bytes], span: int, batch: int = 3) -> list[Cut]:
         for some in batches:
             finder.note_spans(some, None)
         finder.end_spans()
-        for some in batches:
-            found += [one and (one.ranges.tolist(), one.words_left) for one in finder.cut(some)]
-    return found
+        cuts = [finder.cut(text) for text in texts]
+    return [one and (one.ranges.tolist(), one.words_left) for one in cuts]
 
 
 def reference(texts: list[bytes], span: int) -> list[Cut]:

@@ -19,6 +19,7 @@ def run(options: DedupOptions, console: Console) -> Outcome:
     import time
 
     from norcli.dedup.pipeline import plan, run_dedup
+    from norcli.dedup.statistics import source_table
 
     if options.dry_run:
         planned = plan(options)
@@ -31,18 +32,24 @@ def run(options: DedupOptions, console: Console) -> Outcome:
     if options.sweep:
         write_text(_sweep_table(result, options.json))
         return Outcome(stats)
+    for line in source_table(result.source_pairs):
+        console.say(line)
     return Outcome(stats, _summary(result, "marked" if options.mark else "dropped", seconds))
 
 
 def _summary(result: DedupResult, done: str, seconds: float) -> str:
     share = 100 * result.records_out / max(result.records_in, 1)
-    text = (
-        f"{result.records_in:,} in; {result.records_out:,} out ({share:.1f} %); "
-        f"{done} {result.dropped_exact:,} exact and {result.dropped_minhash:,} near duplicates"
-    )
-    if result.dropped_contaminated:
-        text += f" and {result.dropped_contaminated:,} contaminated"
-    return f"{text}; {seconds:.1f} s".replace(",", " ").replace(";", ",")
+    counts = [
+        (result.dropped_url, "of the same address"), (result.dropped_exact, "exact"),
+        (result.dropped_minhash, "near duplicates"),
+        (result.dropped_contaminated, "contaminated"), (result.dropped_short, "left too short"),
+    ]  # fmt: skip
+    told = [f"{count:,} {what}" for count, what in counts if count]
+    if told or not result.cut:
+        told = [f"{done} {' and '.join(told) or 'none'}"]
+    told += [f"cut {count:,} {what}" for what, count in result.cut.items()]
+    text = f"{result.records_in:,} in; {result.records_out:,} out ({share:.1f} %); "
+    return f"{text}{'; '.join(told)}; {seconds:.1f} s".replace(",", " ").replace(";", ",")
 
 
 def _sweep_table(result: DedupResult, as_json: bool) -> str:

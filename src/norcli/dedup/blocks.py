@@ -19,6 +19,7 @@ from norcli.dedup.reading import Lines, Records
 from norcli.dedup.scanning import line_ranges, names_of, scan_lines
 from norcli.dedup.shingles import JSON_BYTES
 from norcli.dedup.signatures import Found, Signatures, Signer, scope_hashes
+from norcli.dedup.urls import url_hashes
 from norcli.errors import DataError
 from norcli.formats.documents import parse_json_line, record_text, text_id
 
@@ -38,6 +39,7 @@ class Signed:
         sources: Name of each one's source.
         values: What each has in the field of the survivor policy, if that has one.
         letters: int64, characters of each text.
+        urls: uint64 [documents, 2], hash of each address; None when none are compared.
         bad: Records that cannot be used: how many documents come before, and why.
     """
 
@@ -49,6 +51,7 @@ class Signed:
     sources: list[str]
     values: list[Any]
     letters: npt.NDArray[np.int64]
+    urls: npt.NDArray[np.uint64] | None
     bad: list[tuple[int, DataError]]
 
     def __len__(self) -> int:
@@ -58,10 +61,11 @@ class Signed:
         """Return the first documents."""
         found = self.found and (self.found[0][:count], self.found[1][:count])
         ends = self.id_ends[:count]
+        urls = None if self.urls is None else self.urls[:count]
         return Signed(
             self.signatures.take(np.arange(count)), found, self.ids[: int(ends[-1])], ends,
             self.without_id[:count], self.sources[:count], self.values[:count],
-            self.letters[:count], self.bad,
+            self.letters[:count], urls, self.bad,
         )  # fmt: skip
 
 
@@ -73,16 +77,19 @@ class BlockSigner:
         text_key: Field that holds the text.
         scope: ``global``, or the field within whose values documents are compared.
         merit_field: Field that the survivor policy needs.
+        url_key: Field whose addresses are compared, None for no comparison.
     """
 
     def __init__(
-        self, signer: Signer, text_key: str, scope: str = "global", merit_field: str | None = None
-    ) -> None:
+        self, signer: Signer, text_key: str, scope: str = "global", merit_field: str | None = None,
+        url_key: str | None = None,
+    ) -> None:  # fmt: skip
         self._signer = signer
         self._text_key = text_key
         self._scope = None if scope == "global" else scope
         self._merit_field = merit_field
-        wanted = [text_key, "id", "source", self._scope, merit_field]
+        self._url_key = url_key
+        wanted = [text_key, "id", "source", self._scope, merit_field, url_key]
         self._fields = list(dict.fromkeys(name for name in wanted if name is not None))
         self._names = names_of(self._fields)
 
@@ -94,7 +101,9 @@ class BlockSigner:
         readings = unit.readings
         texts = [reading.text.encode("utf-8", "surrogatepass") for reading in readings]
         records = [reading.record for reading in readings]
-        signatures, found = self._signer.examine(texts, self._scopes(records))
+        scopes = self._scopes(records)
+        signatures, found = self._signer.examine(texts, scopes)
+        urls = self._url_hashes([record.get(self._url_key or "") for record in records], scopes)
         given = [record.get("id") for record in records]
         ids = [
             text_id(reading.text) if one is None else str(one)
@@ -107,8 +116,13 @@ class BlockSigner:
             np.cumsum([len(one) for one in encoded], dtype=np.uint64),
             bytes(one is None for one in given),
             [str(record.get("source") or "") for record in records], values,
-            np.array([len(reading.text) for reading in readings], np.int64), unit.bad,
+            np.array([len(reading.text) for reading in readings], np.int64), urls, unit.bad,
         )  # fmt: skip
+
+    def _url_hashes(
+        self, urls: list[Any], scopes: npt.NDArray[np.uint64] | None
+    ) -> npt.NDArray[np.uint64] | None:
+        return None if self._url_key is None else url_hashes(urls, scopes)
 
     def _scopes(self, records: list[dict[str, Any]]) -> npt.NDArray[np.uint64] | None:
         if self._scope is None:
@@ -128,14 +142,16 @@ class BlockSigner:
         if evaluation is not None:
             found = evaluation.count([str(text).encode()
                                       for text in found_lines.values(self._text_key)])  # fmt: skip
+        scopes = None
         if self._scope is not None:
-            scopes = found_lines.texts(self._scope)
-            signatures.set_apart(scope_hashes([str(scope) for scope in scopes]))
+            scopes = scope_hashes([str(scope) for scope in found_lines.texts(self._scope)])
+            signatures.set_apart(scopes)
+        urls = self._url_hashes(found_lines.values(self._url_key) if self._url_key else [], scopes)
         ids, id_ends, without_id = found_lines.ids(self._text_key)
         sources = [str(source or "") for source in found_lines.texts("source")]
         values = found_lines.values(self._merit_field) if self._merit_field else []
         return Signed(
-            signatures, found, ids, id_ends, without_id, sources, values, letters, bad,
+            signatures, found, ids, id_ends, without_id, sources, values, letters, urls, bad,
         )  # fmt: skip
 
 

@@ -76,6 +76,7 @@ class Collected:
         signatures: Of known and new documents.
         hits: Passages of evaluation sets in each document; None when none were looked for.
         hit_texts: The evaluation text of the first passage, -1 for none.
+        urls: Hash of each address, zeros for none; None when addresses are not compared.
     """
 
     known: int
@@ -88,6 +89,7 @@ class Collected:
     evaluation: EvaluationTexts | None
     hits: npt.NDArray[np.int64]
     hit_texts: npt.NDArray[np.int64]
+    urls: npt.NDArray[np.uint64] | None = None
 
     @property
     def new(self) -> int:
@@ -139,7 +141,9 @@ def collect(
         store.append(indexes.pop(path).signatures)
     hits = [np.zeros(notes.known, np.int64)]
     hit_texts = [np.full(notes.known, -1, np.int64)]
-    blocks = BlockSigner(signer, options.text_key, options.scope, notes.policy.field)
+    url_key = options.url_key if "url" in options.method else None
+    urls = [np.zeros((notes.known, 2), np.uint64)]
+    blocks = BlockSigner(signer, options.text_key, options.scope, notes.policy.field, url_key)
     with console.progress("reading", None, "documents") as progress:
         for signed in sign_units(blocks, source.units(), options.jobs or 1):
             wanted = source.settle(len(signed), signed.bad)
@@ -151,6 +155,8 @@ def collect(
                 if signed.found is not None:
                     hits.append(signed.found[0])
                     hit_texts.append(signed.found[1])
+                if signed.urls is not None:
+                    urls.append(signed.urls)
                 progress.advance(wanted)
             if source.is_full:
                 break
@@ -159,6 +165,7 @@ def collect(
     return Collected(
         notes.known, store.close(), notes.ids, notes.policy, sources, codes, notes.without_id,
         signer.evaluation, np.concatenate(hits), np.concatenate(hit_texts),
+        np.concatenate(urls) if url_key else None,
     )  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from norcli.dedup.banding import Banding
 from norcli.dedup.collecting import Collected
-from norcli.dedup.index import Matches, match_documents
+from norcli.dedup.index import Matches, content_order, group_exact, match_documents
 from norcli.dedup.kept import KeptIndex
 from norcli.dedup.minhash import estimate_jaccard
 from norcli.dedup.options import DedupOptions
@@ -44,6 +44,7 @@ class Decisions:
         sizes: int64, documents in its cluster.
         jaccard: float64, estimated similarity to the survivor, NaN for survivors.
         exact: bool, whether it is an exact copy of the survivor.
+        same_url: bool, whether it goes because of its address.
         contaminated: bool, whether it goes because of passages of evaluation sets.
     """
 
@@ -51,6 +52,7 @@ class Decisions:
     sizes: npt.NDArray[np.int64]
     jaccard: npt.NDArray[np.float64]
     exact: npt.NDArray[np.bool_]
+    same_url: npt.NDArray[np.bool_]
     contaminated: npt.NDArray[np.bool_]
 
     @property
@@ -75,17 +77,29 @@ def decide(
     """Find the clusters and choose their survivors; count clusters and comparisons."""
     signatures = collected.signatures
     contaminated = contaminated_documents(collected, options)
-    active = np.flatnonzero(~contaminated)
     match = match_star if options.cluster == "star" else match_components
-    matches = match(collected, banding, active)
-    survivors, sizes = choose_survivors(
-        matches.labels, collected.policy, collected.ids, signatures.text_hashes
-    )
-    documents = np.arange(len(survivors), dtype=np.int64)
+    documents = np.arange(len(signatures), dtype=np.int64)
+    survivors, same_url = documents.copy(), np.zeros(len(documents), bool)
+    # Each method compares what the ones before it kept.
+    for method in options.comparisons:
+        active = np.flatnonzero((survivors == documents) & ~contaminated)
+        if method == "url":
+            matches = match_urls(collected, active)
+        else:
+            matches = match(collected, banding if method == "minhash" else None, active)
+        chosen, _ = choose_survivors(
+            matches.labels, collected.policy, collected.ids, signatures.text_hashes
+        )
+        if method == "url":
+            same_url = chosen != documents
+        survivors = chosen[survivors]
+        result.pairs_compared += matches.compared
+        result.searches_cut += matches.cut_buckets
+    sizes = np.bincount(survivors, minlength=len(documents))[survivors]
     dropped = documents[survivors != documents]
     exact = np.zeros(len(survivors), bool)
     same = signatures.text_hashes[dropped] == signatures.text_hashes[survivors[dropped]]
-    exact[dropped] = same.all(axis=1)
+    exact[dropped] = same.all(axis=1) & ~same_url[dropped]
     jaccard = np.full(len(survivors), np.nan)
     if banding is not None:
         jaccard[dropped] = estimate_jaccard(signatures.lanes, dropped, survivors[dropped])
@@ -93,8 +107,15 @@ def decide(
     result.clusters = int(np.count_nonzero((sizes > 1) & (survivors == documents)))
     result.largest_cluster = int(sizes.max(initial=0))
     result.texts_without_ngrams = int(np.count_nonzero(signatures.shingles == 0))
-    result.pairs_compared, result.searches_cut = matches.compared, matches.cut_buckets
-    return Decisions(survivors, sizes, jaccard, exact, contaminated)
+    return Decisions(survivors, sizes, jaccard, exact, same_url, contaminated)
+
+
+def match_urls(collected: Collected, active: npt.NDArray[np.int64]) -> Matches:
+    """Join documents of one address; those without any stay alone."""
+    assert collected.urls is not None, "collected for this method"
+    active = active[collected.urls[active].any(axis=1)]
+    order = content_order(collected.urls, active)
+    return Matches(group_exact(collected.urls, order))
 
 
 def match_components(

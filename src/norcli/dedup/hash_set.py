@@ -2,7 +2,7 @@
 
 Open addressing with linear probing; members are taken out again only in the reverse order of
 their coming, which leaves every chain whole. Used for lines and paragraphs seen before, and for
-anchors that are repeated.
+anchors that are repeated. 0 marks a free slot, so the hash 0 and its stand-in are one member.
 """
 
 from __future__ import annotations

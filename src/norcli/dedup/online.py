@@ -9,7 +9,6 @@ with their texts.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
@@ -20,6 +19,7 @@ import numpy.typing as npt
 from norcli.console import Console
 from norcli.dedup.banding import Banding
 from norcli.dedup.collecting import batch_scopes, open_evaluation, open_indexes
+from norcli.dedup.gathering import Gatherer
 from norcli.dedup.ids import IdStore
 from norcli.dedup.kept import EXACT, KeptIndex
 from norcli.dedup.options import DedupOptions
@@ -31,36 +31,6 @@ from norcli.dedup.urls import url_hashes
 from norcli.dedup.writing import ItemWriter, Verdict, parsed, side_file
 from norcli.formats.documents import text_id
 
-DELAY_TEXTS = 256
-DELAY_BYTES = 1 << 20
-"""A document is decided after at most so many further ones, or bytes of text."""
-
-
-class Gatherer:
-    """Documents that wait to be decided about together.
-
-    Args:
-        decide: Called with them when there are enough, or no more for now.
-    """
-
-    def __init__(self, decide: Callable[[list[Reading]], None]) -> None:
-        self._decide = decide
-        self._waiting: list[Reading] = []
-        self._bytes = 0
-
-    def add(self, reading: Reading) -> None:
-        """Take the next document."""
-        self._waiting.append(reading)
-        self._bytes += len(reading.text)
-        if len(self._waiting) >= DELAY_TEXTS or self._bytes >= DELAY_BYTES:
-            self.flush()
-
-    def flush(self) -> None:
-        """Have those decided that wait."""
-        batch, self._waiting, self._bytes = self._waiting, [], 0
-        if batch:
-            self._decide(batch)
-
 
 class _Stages:
     """The methods of a run, one after the other; each compares what the ones before let pass."""
@@ -68,7 +38,8 @@ class _Stages:
     def __init__(self, options: DedupOptions, banding: Banding | None) -> None:
         self._url_key = options.url_key
         self.indexes = {
-            method: KeptIndex(banding if method == "minhash" else None) for method in options.method
+            method: KeptIndex(banding if method == "minhash" else None)
+            for method in options.comparisons
         }
 
     def offer(
@@ -106,12 +77,10 @@ class _Stages:
 
 def _url_signatures(batch: list[Reading], key: str, scopes: Any) -> Signatures:
     """Return the hashed addresses in the form of exact signatures; 0 shingles for no address."""
-    hashes = url_hashes([reading.record.get(key) for reading in batch])
-    known = hashes.any(axis=1)
-    if scopes is not None:
-        hashes ^= scopes[:, None]
+    hashes = url_hashes([reading.record.get(key) for reading in batch], scopes)
+    known = np.array(hashes.any(axis=1), np.int64)
     empty = np.empty((len(batch), 0), np.uint8)
-    return Signatures(hashes, known.astype(np.int64), empty, empty.astype(np.uint64))
+    return Signatures(hashes, known, empty, empty.astype(np.uint64))
 
 
 @dataclass

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, fields
 
+from norcli.cluster.options import ExecutorOptions
 from norcli.errors import UsageError
 from norcli.options import (
     INPUT,
@@ -23,6 +24,12 @@ REPORTS = "Reports"
 CONTAMINATION = "Contamination"
 INDEXES = "Indexes"
 RESOURCES = "Resources"
+PASSAGES = "Passages"
+
+DOCUMENT_METHODS = ("url", "exact", "minhash")
+"""Methods that drop documents which repeat others."""
+PASSAGES_OF = {"lines": "lines", "paragraphs": "paragraphs", "substring": "spans"}
+"""Methods that cut repeated passages out of documents, and what they cut."""
 
 KEEP_POLICIES = ("first", "longest", "newest", "best:FIELD", "source-order:A,B,C")
 
@@ -32,9 +39,9 @@ class MatchingOptions:
     """What counts as a duplicate."""
 
     method: list[str] = option(
-        default_factory=lambda: ["minhash"], help="Find exact duplicates, near ones (exact ones "
-        "first), or one after the other",
-        group=MATCHING, choices=("exact", "minhash"),
+        default_factory=lambda: ["minhash"], help="What repeats, in this order: same address, "
+        "same text, near duplicates (same text included), passages to cut", group=MATCHING,
+        choices=(*DOCUMENT_METHODS, *PASSAGES_OF), metavar="METHOD,...",
     )  # fmt: skip
     threshold: float = option(
         0.7, help="Jaccard similarity of word n-grams from which documents are duplicates",
@@ -62,6 +69,15 @@ class MatchingOptions:
     )  # fmt: skip
 
     @property
+    def comparisons(self) -> list[str]:
+        """The methods that compare documents, in order; near ones begin with exact ones anyway."""
+        steps = [method for method in self.method if method in DOCUMENT_METHODS]
+        for place in reversed(range(len(steps))):
+            if steps[place] == "exact" and "minhash" in steps[max(place - 1, 0) : place + 2]:
+                del steps[place]
+        return steps
+
+    @property
     def near(self) -> bool:
         """Whether near duplicates are looked for, so that signatures are needed."""
         return "minhash" in self.method
@@ -82,8 +98,32 @@ class SurvivorOptions:
 
 
 @dataclass(kw_only=True)
+class PassageOptions:
+    """Which repeated passages are cut."""
+
+    min_chars: int = option(
+        30, help="Characters in the shortest line or paragraph that is cut", group=PASSAGES,
+        minimum=1,
+    )  # fmt: skip
+    span_words: int = option(
+        50, help="Words in the shortest span that --method substring cuts", group=PASSAGES,
+        minimum=2,
+    )  # fmt: skip
+    min_words: int = option(
+        10, help="Words that have to be left of a document once passages are cut",
+        group=PASSAGES, minimum=0,
+    )  # fmt: skip
+
+
+@dataclass(kw_only=True)
 class DedupOptions(
-    SurvivorOptions, MatchingOptions, RecordInputOptions, RecordOutputOptions, GeneralOptions
+    SurvivorOptions,
+    MatchingOptions,
+    PassageOptions,
+    RecordInputOptions,
+    RecordOutputOptions,
+    ExecutorOptions,
+    GeneralOptions,
 ):
     """Options of ``norcli dedup``."""
 
@@ -140,19 +180,57 @@ class DedupOptions(
             )
         if (self.bands is None) != (self.rows is None):
             raise UsageError("--bands and --rows go together")
-        if self.online and parse_policy(self.keep)[0] != "first":
-            raise UsageError(
-                f'--online keeps the first; --keep "{self.keep}" has to see all documents',
-                hint="leave --online out",
-            )
+        if len(set(self.method)) < len(self.method) or not self.method:
+            raise UsageError("--method: name each method once")
         if self.mark and self.rejects:
             raise UsageError("--mark drops nothing, so --rejects would stay empty")
-        if self.online and self.clusters:
-            raise UsageError("--clusters needs two passes", hint="leave --online out")
-        if self.online and (self.save_index or self.sweep):
-            raise UsageError("--save-index and --sweep need two passes",
-                             hint="leave --online out")  # fmt: skip
+        if self.one_pass:
+            self._check_one_pass()
+        if set(self.method) & set(PASSAGES_OF):
+            self._check_passages()
+        if "url" in self.method and (self.save_index or self.against):
+            raise UsageError("indexes hold no addresses", hint="leave url out of --method")
         self.sweep_thresholds()
+
+    @property
+    def one_pass(self) -> bool:
+        """Whether documents are handed on as they come.
+
+        With --online, and where a pipe is compared by whole texts or addresses alone: the first
+        copy can be told at once then, and two passes would find nothing else.
+        """
+        if self.online or set(self.method) <= {"lines", "paragraphs"}:
+            return True
+        needs_all = self.mark or self.clusters or self.save_index or self.keep != "first"
+        from_pipe = "-" in self.inputs or not (self.inputs or self.files_from)
+        return from_pipe and set(self.method) <= {"url", "exact"} and not needs_all
+
+    def _check_one_pass(self) -> None:
+        if self.keep != "first":
+            why = "--online keeps the first" if self.online else "the first copy of a passage stays"
+            raise UsageError(f'{why}; --keep "{self.keep}" has to see all documents',
+                             hint="leave --online out" if self.online else None)  # fmt: skip
+        for given, flag in ((self.clusters, "--clusters"), (self.save_index, "--save-index"),
+                            (self.sweep, "--sweep")):  # fmt: skip
+            if given:
+                raise UsageError(f"{flag} needs two passes over documents",
+                                 hint="leave --online out" if self.online else None)  # fmt: skip
+
+    def _check_passages(self) -> None:
+        if self.online and "substring" in self.method:
+            raise UsageError("--method substring has to see all documents",
+                             hint="leave --online out")  # fmt: skip
+        if self.mark and len(self.method) > 1:
+            raise UsageError("--mark changes no text, so one method would not see what another cut",
+                             hint="mark with one method at a time")  # fmt: skip
+        for given, flag in (
+            (self.clusters, "--clusters"), (self.save_index, "--save-index"),
+            (self.against, "--against"), (self.decontaminate, "--decontaminate"),
+            (self.sweep, "--sweep"),
+        ):  # fmt: skip
+            if given:
+                raise UsageError(f"{flag} goes with methods that compare documents only",
+                                 hint="cut passages in a run of its own")  # fmt: skip
 
     def sweep_thresholds(self) -> list[float]:
         """Return the thresholds of --sweep, in rising order.

@@ -15,9 +15,11 @@ from norcli.console import Console
 from norcli.dedup.banding import Banding, choose_banding
 from norcli.dedup.collecting import Collected, collect
 from norcli.dedup.deciding import Decisions, decide, sweep
-from norcli.dedup.options import DedupOptions
+from norcli.dedup.options import PASSAGES_OF, DedupOptions
 from norcli.dedup.reading import RecordSource
+from norcli.dedup.recall import banding_lines, describe_banding
 from norcli.dedup.splicing import Splicer
+from norcli.dedup.stages import run_stages, stages_of
 from norcli.dedup.statistics import DedupResult, source_pairs
 from norcli.dedup.storage import save_index, settings_of
 from norcli.formats.documents import input_bytes, input_paths
@@ -69,18 +71,16 @@ def plan(options: DedupOptions) -> dict[str, Any]:
         "input_bytes": input_bytes(source.paths),
         "output": options.output,
         "method": ", ".join(options.method),
-        "passes": 1 if options.online else 2,
+        "stages": len(stages_of(options.method)),
+        "passes": 1 if options.one_pass else 3 if "substring" in options.method else 2,
         "keep": options.keep,
     }
+    if set(options.method) <= set(PASSAGES_OF):
+        return known
     per_document = 24
     if banding is not None:
         per_document += banding.num_perm + 8 * banding.bands
-        known |= {
-            "threshold": banding.threshold,
-            "bands": banding.bands,
-            "rows": banding.rows,
-            "pairs_found": banding.curve(),
-        }
+        known |= describe_banding(banding)
     return known | {"memory_bytes_per_document": per_document}
 
 
@@ -95,16 +95,33 @@ def run_dedup(options: DedupOptions, console: Console) -> DedupResult:
     """
     options.check()
     check_outputs(options)
+    if len(stages_of(options.method)) > 1:
+        return run_stages(options, console, _run_stage)
+    return _run_stage(options, console)
+
+
+def _run_stage(options: DedupOptions, console: Console) -> DedupResult:
+    if options.method[0] in PASSAGES_OF:
+        from norcli.dedup.cutting import run_cutting
+
+        return run_cutting(options, options.method[0], console)
     banding = banding_of(options)
-    if banding is not None:
-        console.info(
-            f"{banding.bands} bands of {banding.rows} of {banding.num_perm} MinHash values; "
-            f"pairs found: {banding.curve()}"
-        )
-    if options.online:
+    matching = {} if banding is None else describe_banding(banding)
+    for line in [] if banding is None else banding_lines(banding):
+        console.info(line)
+    if options.one_pass:
         from norcli.dedup.online import run_online
 
-        return run_online(options, banding, console)
+        result = run_online(options, banding, console)
+    else:
+        result = _run_two_passes(options, banding, console)
+    result.matching = matching
+    return result
+
+
+def _run_two_passes(
+    options: DedupOptions, banding: Banding | None, console: Console
+) -> DedupResult:
     source = RecordSource(options, console)
     try:
         collected = collect(source, options, banding, console)

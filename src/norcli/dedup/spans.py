@@ -187,24 +187,18 @@ class SpanFinder:
                 rows[:, 0].copy(), places, order, texts, self.span, self._repeats
             )
 
-    def cut(self, texts: list[bytes]) -> list[Cuts | None]:
-        """Take the same texts in the third step; return the cuts of each, None for none."""
-        bases = self._bases[self._cut : self._cut + len(texts)]
-        self._cut += len(texts)
-        found: list[Cuts | None] = [None] * len(texts)
-        for text, base in enumerate(bases):
-            if base < 0:
-                continue
-            words, offsets = split_words([texts[text]])
-            places = base + _word_places(words.begins, words.ends, words.starts, 0)
-            repeated = (self._repeats[places >> 3] >> (places & 7).astype(np.uint8)) & 1 == 1
-            cuts = np.empty((len(places) // self.span + 1, 2), np.int64)
-            count, gone = cut_spans(
-                repeated, len(places), self.span, words.begins, offsets[-1], cuts
-            )
-            if count:
-                found[text] = Cuts(cuts[:count], count, len(places) - gone)
-        return found
+    def cut(self, text: bytes) -> Cuts | None:
+        """Take the next text in the third step; return its cuts, None for none."""
+        base = self._bases[self._cut]
+        self._cut += 1
+        if base < 0:
+            return None
+        words, offsets = split_words([text])
+        places = base + _word_places(words.begins, words.ends, words.starts, 0)
+        repeated = (self._repeats[places >> 3] >> (places & 7).astype(np.uint8)) & 1 == 1
+        cuts = np.empty((len(places) // self.span + 1, 2), np.int64)
+        count, gone = cut_spans(repeated, len(places), self.span, words.begins, offsets[-1], cuts)
+        return Cuts(cuts[:count], count, len(places) - gone) if count else None
 
     def _find_anchors(
         self, words: Any, scopes: npt.NDArray[np.uint64]
@@ -242,4 +236,5 @@ def warm_up() -> None:
         finder.end_anchors()
         finder.note_spans(texts, None)
         finder.end_spans()
-        finder.cut(texts)
+        for text in texts:
+            finder.cut(text)

@@ -74,9 +74,11 @@ class Splicer:
         self.result.records_out = len(new) if self.options.mark else len(new) - len(dropped)
         for document in dropped[contaminated[dropped]].tolist():
             self.result.count_contaminated(self._verdict(document).duplicate_of or "")
-        exact = self.decisions.exact[dropped[~contaminated[dropped]]]
+        duplicates = dropped[~contaminated[dropped]]
+        exact, same_url = self.decisions.exact[duplicates], self.decisions.same_url[duplicates]
+        self.result.dropped_url += int(np.count_nonzero(same_url))
         self.result.dropped_exact += int(np.count_nonzero(exact))
-        self.result.dropped_minhash += int(np.count_nonzero(~exact))
+        self.result.dropped_minhash += int(np.count_nonzero(~exact & ~same_url))
 
     def _copy(self, unit: Again, begin: int, kept: npt.NDArray[np.bool_]) -> None:
         """Write the documents of a unit that stay."""
@@ -128,6 +130,8 @@ class Splicer:
         if survivor == document:
             return verdict
         method = "exact" if decisions.exact[document] else "minhash"
+        if decisions.same_url[document]:
+            method = "url"
         return verdict.duplicate(method, float(decisions.jaccard[document]))
 
 

@@ -21,6 +21,9 @@ class DedupResult:
         cut_documents: Documents that passages were cut out of and that stay.
         cut: Passages cut, by their kind (lines, paragraphs, spans).
         cut_bytes: Bytes of text in these.
+        repeated_ids: Documents whose id an earlier document has, too.
+        matching: Bands and rows, and the share of pairs they are expected to find.
+        contaminated_by: Documents dropped for passages of each evaluation file.
         source_pairs: For sources a and b, the documents of a that repeat a document of b.
         sweep: One row for each threshold of --sweep.
     """
@@ -45,6 +48,7 @@ class DedupResult:
     pairs_compared: int = 0
     searches_cut: int = 0
     repeated_ids: int = 0
+    matching: dict[str, Any] = field(default_factory=dict)
     contaminated_by: dict[str, int] = field(default_factory=dict)
     source_pairs: list[dict[str, Any]] = field(default_factory=list)
     sweep: list[dict[str, float | int]] = field(default_factory=list)

@@ -81,8 +81,14 @@ def normalize_url(url: str) -> str | None:
     return f"{host}{path}{query}{fragment}"
 
 
-def url_hashes(urls: Sequence[object]) -> npt.NDArray[np.uint64]:
+def url_hashes(
+    urls: Sequence[object], scopes: npt.NDArray[np.uint64] | None = None
+) -> npt.NDArray[np.uint64]:
     """Return the 128-bit hash of each normalized address; zeros where there is none.
+
+    Args:
+        urls: Addresses; what is no text counts as none.
+        scopes: uint64 [urls], mixed in, so that only addresses of one scope can be equal.
 
     Returns:
         uint64 [urls, 2].
@@ -93,4 +99,6 @@ def url_hashes(urls: Sequence[object]) -> npt.NDArray[np.uint64]:
         if normal is not None:
             digest = hashlib.blake2b(normal.encode("utf-8", "surrogatepass"), digest_size=16)
             hashes[row] = np.frombuffer(digest.digest(), np.uint64)
+            if scopes is not None:
+                hashes[row] ^= scopes[row]
     return hashes

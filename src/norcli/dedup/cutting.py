@@ -1,0 +1,204 @@
+"""Cut repeated lines, paragraphs or long spans out of documents, and drop what is left too short.
+
+``--method lines``, ``paragraphs`` and ``substring``. Lines and paragraphs are decided in one pass
+and handed on as they come; spans take three, for which standard input is spooled. The first copy
+of a passage stays, in the order of the arguments. Documents without a repeated passage pass
+through byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from contextlib import ExitStack
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from norcli.console import Console
+from norcli.dedup.cuts import Cuts
+from norcli.dedup.gathering import Gatherer
+from norcli.dedup.lines import LineFinder
+from norcli.dedup.options import PASSAGES_OF, DedupOptions
+from norcli.dedup.reading import Item, Reading, RecordSource
+from norcli.dedup.signatures import scope_hashes
+from norcli.dedup.spans import SpanFinder
+from norcli.dedup.statistics import DedupResult
+from norcli.dedup.writing import ItemWriter, parsed, side_file
+
+Scopes = npt.NDArray[np.uint64] | None
+Step = Callable[[list[bytes], Scopes], Any]
+
+
+class _CutWriter:
+    """Writes documents without their repeated passages, and tells what became of them.
+
+    Args:
+        options: Of the run.
+        method: One of the methods that cut.
+        result: Counted in.
+    """
+
+    def __init__(self, options: DedupOptions, method: str, result: DedupResult) -> None:
+        self._options = options
+        self._method = method
+        self._kind = PASSAGES_OF[method]
+        self._result = result
+        result.cut[self._kind] = 0
+        # Columns have to be in every row of a table.
+        name = options.output.removesuffix(".gz").removesuffix(".zst")
+        self._in_columns = options.output_format == "parquet" or name.endswith(".parquet")
+        self._stack = ExitStack()
+
+    def __enter__(self) -> _CutWriter:
+        options = self._options
+        self.out = self._stack.enter_context(ItemWriter(options, options.text_key))
+        self._rejects = side_file(self._stack, options.rejects, options)
+        return self
+
+    def __exit__(self, *failure: Any) -> bool | None:
+        return self._stack.__exit__(*failure)
+
+    def write(self, item: Item, record: dict[str, Any], text: bytes, cuts: Cuts | None) -> None:
+        """Write one document.
+
+        Args:
+            item: As it was read.
+            record: The same, parsed.
+            text: Its text, UTF-8.
+            cuts: What to cut out of it.
+        """
+        options, result = self._options, self._result
+        result.records_in += 1
+        if cuts is None and not options.mark and not self._in_columns:
+            given = record.get("id") is not None
+            self.out.write(item if given else parsed(item, options.text_key))
+            result.records_out += 1
+            return
+        record = parsed(item, options.text_key)
+        passages, size = 0, 0
+        if cuts is not None:
+            passages = cuts.passages
+            size = int((cuts.ranges[:, 1] - cuts.ranges[:, 0]).sum())
+            result.cut[self._kind] += passages
+            result.cut_bytes += size
+            if cuts.words_left < options.min_words and not options.mark:
+                self._drop(record, cuts.words_left)
+                return
+            result.cut_documents += 1
+            if not options.mark:
+                record = {**record, options.text_key: cuts.apply(text).decode("utf-8")}
+        before = record.get("dedup_removed_bytes") or 0
+        record |= {f"dedup_removed_{self._kind}": passages, "dedup_removed_bytes": before + size}
+        self.out.write(record)
+        result.records_out += 1
+
+    def _drop(self, record: dict[str, Any], words_left: int) -> None:
+        self._result.dropped_short += 1
+        if self._rejects is not None:
+            self._rejects.write(record | {
+                "dropped_by": self._method, "dropped_value": words_left,
+                "dropped_threshold": self._options.min_words,
+            })  # fmt: skip
+
+
+def run_cutting(options: DedupOptions, method: str, console: Console) -> DedupResult:
+    """Cut repeated passages out of the inputs.
+
+    Args:
+        options: Of the run.
+        method: ``lines``, ``paragraphs`` or ``substring``.
+        console: Told of bad records and progress.
+
+    Raises:
+        DataError: A bad record under --on-bad-record stop.
+        CannotCreateError: An output exists already.
+        IOFailureError: The disk is full, or standard input exceeds the spool.
+    """
+    result = DedupResult()
+    source = RecordSource(options, console, twice=method == "substring")
+    try:
+        with _CutWriter(options, method, result) as writer:
+            if method == "substring":
+                _cut_spans(options, source, writer, result, console)
+            else:
+                _cut_lines(options, method, source, writer, console)
+            result.bytes_out = writer.out.bytes
+    finally:
+        source.close()
+    result.bytes_in, result.bad_records = source.bytes_read, source.bad_count
+    if result.records_in == 0:
+        console.warn("the input holds no records; the output is empty")
+    return result
+
+
+def _cut_lines(
+    options: DedupOptions, method: str, source: RecordSource, writer: _CutWriter, console: Console
+) -> None:
+    finder = LineFinder(
+        method == "paragraphs", options.min_chars, 0 if options.mark else options.min_words
+    )
+
+    def decide(batch: list[Reading]) -> None:
+        texts = [_encoded(reading.text) for reading in batch]
+        found = finder.cut(texts, _scopes_of([reading.record for reading in batch], options.scope))
+        for reading, text, cuts in zip(batch, texts, found, strict=True):
+            writer.write(reading.item, reading.record, text, cuts)
+
+    gatherer = Gatherer(decide)
+
+    def hand_on() -> None:
+        gatherer.flush()
+        writer.out.flush()
+
+    source.before_wait = hand_on
+    with console.progress(f"cutting {method}", None, "documents") as progress:
+        for reading in source.documents():
+            gatherer.add(reading)
+            progress.advance()
+        gatherer.flush()
+
+
+def _cut_spans(
+    options: DedupOptions, source: RecordSource, writer: _CutWriter, result: DedupResult,
+    console: Console,
+) -> None:  # fmt: skip
+    with SpanFinder(options.span_words) as finder:
+
+        def look(readings: Iterable[Reading], label: str, step: Step) -> None:
+            gatherer = Gatherer(lambda batch: step(
+                [_encoded(reading.text) for reading in batch],
+                _scopes_of([reading.record for reading in batch], options.scope),
+            ))  # fmt: skip
+            with console.progress(label, None, "documents") as progress:
+                for reading in readings:
+                    gatherer.add(reading)
+                    progress.advance()
+                gatherer.flush()
+
+        look(source.documents(), "looking for anchors", finder.note_anchors)
+        finder.end_anchors()
+        look(_once_more(source, options), "looking for spans", finder.note_spans)
+        finder.end_spans()
+        result.pairs_compared = finder.compared
+        with console.progress("cutting spans", None, "documents") as progress:
+            for reading in _once_more(source, options):
+                text = _encoded(reading.text)
+                writer.write(reading.item, reading.record, text, finder.cut(text))
+                progress.advance()
+
+
+def _once_more(source: RecordSource, options: DedupOptions) -> Iterable[Reading]:
+    for place, item in source.again():
+        record = parsed(item, options.text_key) if isinstance(item, bytes) else item
+        yield Reading(place, item, record, str(record[options.text_key]))
+
+
+def _encoded(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
+
+
+def _scopes_of(records: list[dict[str, Any]], scope: str) -> Scopes:
+    if scope == "global":
+        return None
+    return scope_hashes([str(record.get(scope)) for record in records])
