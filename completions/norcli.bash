@@ -53,6 +53,7 @@ _norcli() {
         'crawl-filter:--cluster-file') _norcli_files '@(*.toml)'; return ;;
         'crawl-filter:--languages') COMPREPLY=(); return ;;
         'crawl-filter:--min-lang-score') COMPREPLY=(); return ;;
+        'crawl-filter:--lid-model') _norcli_files '@(*.bin|*.ftz|*.safetensors)'; return ;;
         'crawl-filter:--mixed') COMPREPLY=($(compgen -W 'drop trim' -- "$word")); return ;;
         'crawl-filter:--rules') _norcli_files '@(*.toml)'; return ;;
         'crawl-filter:--disable') COMPREPLY=(); return ;;
@@ -84,6 +85,7 @@ _norcli() {
         'crawl-filter sample:--on-damaged-file') COMPREPLY=($(compgen -W 'stop skip' -- "$word")); return ;;
         'crawl-filter sample:--languages') COMPREPLY=(); return ;;
         'crawl-filter sample:--min-lang-score') COMPREPLY=(); return ;;
+        'crawl-filter sample:--lid-model') _norcli_files '@(*.bin|*.ftz|*.safetensors)'; return ;;
         'crawl-filter sample:--mixed') COMPREPLY=($(compgen -W 'drop trim' -- "$word")); return ;;
         'crawl-filter sample:--rules') _norcli_files '@(*.toml)'; return ;;
         'crawl-filter sample:--disable') COMPREPLY=(); return ;;
@@ -138,6 +140,7 @@ _norcli() {
         'dedup:--decontaminate-hits') COMPREPLY=(); return ;;
         'dedup:--against') COMPREPLY=($(compgen -d -- "$word")); return ;;
         'dedup:--save-index') COMPREPLY=($(compgen -d -- "$word")); return ;;
+        'dedup:--memory') COMPREPLY=(); return ;;
         'dedup:--spool-gib') COMPREPLY=(); return ;;
         'dedup:--config'|'dedup:-c') _norcli_files '@(*.toml)'; return ;;
         'dedup:--stats') COMPREPLY=($(compgen -f -- "$word")); return ;;
@@ -663,20 +666,20 @@ _norcli() {
     case "$command" in
         'crawl-filter')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --layout --max-record-mib --remove --on-damaged-file --output -o --overwrite --output-format --rejects --resume --executor --tasks --work-dir --cluster-file --languages --min-lang-score --mixed --rules --disable --from-annotations --blocklist --toxic-words --quality-model --annotate --pii --pii-kinds --sentences --source --source-group --license --copyrighted --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --layout --max-record-mib --remove --on-damaged-file --output -o --overwrite --output-format --rejects --resume --executor --tasks --work-dir --cluster-file --languages --min-lang-score --lid-model --mixed --rules --disable --from-annotations --blocklist --toxic-words --quality-model --annotate --pii --pii-kinds --sentences --source --source-group --license --copyrighted --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -f -- "$word"))
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'sample' -- "$word"))
             fi ;;
         'crawl-filter sample')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --layout --max-record-mib --remove --on-damaged-file --languages --min-lang-score --mixed --rules --disable --from-annotations --blocklist --toxic-words --quality-model --pii --pii-kinds --sentences --source --source-group --license --copyrighted --reason --characters --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --layout --max-record-mib --remove --on-damaged-file --languages --min-lang-score --lid-model --mixed --rules --disable --from-annotations --blocklist --toxic-words --quality-model --pii --pii-kinds --sentences --source --source-group --license --copyrighted --reason --characters --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -f -- "$word"))
             fi ;;
         'dedup')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --output-format --executor --tasks --work-dir --cluster-file --min-chars --span-words --min-words --method --threshold --url-key --ngram --num-perm --bands --rows --scope --keep --cluster --online --mark --rejects --clusters --sweep --decontaminate --decontaminate-ngram --decontaminate-hits --against --save-index --spool-gib --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --output-format --executor --tasks --work-dir --cluster-file --min-chars --span-words --min-words --method --threshold --url-key --ngram --num-perm --bands --rows --scope --keep --cluster --online --mark --rejects --clusters --sweep --decontaminate --decontaminate-ngram --decontaminate-hits --against --save-index --memory --spool-gib --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -f -- "$word"))
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'explain' -- "$word"))
@@ -782,7 +785,7 @@ _norcli() {
             fi ;;
         'quantize')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--adapter --base-model --output -o --overwrite --type --to-safetensors --name --check --imatrix --save-imatrix --imatrix-chunk --imatrix-tokens --report --report-text --report-chunk --report-tokens --context --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--adapter --base-model --output -o --overwrite --type --to-safetensors --name --allow-tokenizer-mismatch --imatrix --save-imatrix --imatrix-chunk --imatrix-tokens --report --report-text --report-chunk --report-tokens --context --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 _norcli_files '@(*.gguf)'
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'inspect' -- "$word"))

@@ -52,7 +52,7 @@ class LanguageJudge:
             self.kept |= {NORWEGIAN}
         self._identifier = load_identifier(model)
 
-    def judge(self, texts: Sequence[str], _: object = None) -> list[DocumentLanguage]:
+    def judge(self, texts: Sequence[str]) -> list[DocumentLanguage]:
         """Return the language of each normalized text."""
         return [
             self._weigh(text, found)

@@ -63,6 +63,10 @@ class FilterOptions(RecordInputOptions):
         None, help="Drop documents whose language is less certain than this", group=LANGUAGE,
         minimum=0.0, maximum=1.0, default_text="per language, from the rules",
     )  # fmt: skip
+    lid_model: str = option(
+        "builtin", help="What identifies languages: builtin, heliport, or a fastText file",
+        group=LANGUAGE, metavar="NAME|FILE", complete="file:.bin,.ftz,.safetensors",
+    )  # fmt: skip
     mixed: str = option(
         "drop", help="Pages partly in other languages: drop, or trim to the languages kept",
         group=LANGUAGE, choices=("drop", "trim"),

@@ -134,7 +134,7 @@ class FilterPipeline:
         self._hooks = Hooks.load(options)
         self._judge = self._meter = self._boilerplate = None
         if not options.from_annotations:
-            self._judge = LanguageJudge(languages)
+            self._judge = LanguageJudge(languages, options.lid_model)
             self._meter = QualityMeter(self._rules.stop_words, self._rules.settings)
             self._boilerplate = None if BOILERPLATE in options.disable else BoilerplateLines()
         self._disabled = frozenset(options.disable)
@@ -233,9 +233,7 @@ class FilterPipeline:
 
     def _identify(self, works: Sequence[_Work]) -> None:
         assert self._judge is not None, "made for texts"
-        languages = self._judge.judge(
-            [work.text for work in works], [work.raw.page is not None for work in works]
-        )
+        languages = self._judge.judge([work.text for work in works])
         for work, language in zip(works, languages, strict=True):
             # Decided as it is written, so that a decision can be taken again from the record.
             work.language = language._replace(score=round(language.score, 4))

@@ -224,6 +224,6 @@ def warm_up() -> None:
     from norcli.corpus.normalization import normalize_batch
 
     texts = normalize_batch(["Hei  på deg."]).texts
-    LanguageJudge(["nob"]).judge(texts, [True])
+    LanguageJudge(["nob"]).judge(texts)
     rules = Rules.load()
     QualityMeter(rules.stop_words, rules.settings).measure(*pack(texts), ["nob"])
