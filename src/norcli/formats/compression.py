@@ -151,9 +151,12 @@ class _UnpackedStream(io.RawIOBase):
 
     def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
         check_ratio(self._packed.count, self._count)
-        size: int = self._unpacked.readinto(buffer)  # type: ignore[attr-defined]
-        self._count += size
-        return size
+        # read1, or gzip would fill the buffer and lose what it has when it meets damage.
+        read = getattr(self._unpacked, "read1", self._unpacked.read)
+        data = read(len(buffer))
+        buffer[: len(data)] = data
+        self._count += len(data)
+        return len(data)
 
     def close(self) -> None:
         self._unpacked.close()

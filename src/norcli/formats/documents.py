@@ -146,9 +146,11 @@ def parse_json_line(line: bytes, place: Place) -> dict[str, Any]:
                 path=place.path, line=place.line,
                 hint="convert it first: iconv -f LATIN1 -t UTF-8",
             ) from error  # fmt: skip
+        reason = f"{error.msg} at column {error.colno}"
+        if b"\0" in line:
+            reason = "it holds NUL bytes, as files do that were not written to their end"
         raise DataError(
-            f"not valid JSON: {error.msg} at column {error.colno}", path=place.path,
-            line=place.line,
+            f"not valid JSON: {reason}", path=place.path, line=place.line
         ) from error  # fmt: skip
     if not isinstance(record, dict):
         raise DataError("a record must be a JSON object", path=place.path, line=place.line)

@@ -6,7 +6,10 @@ Pipes carry JSONL; Parquet needs a file that can be sought in. pyarrow is import
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
 from typing import Any, BinaryIO
 
 from norcli.errors import DataError
@@ -71,11 +74,40 @@ def read_batches(stream: BinaryIO, name: str, batch_bytes: int) -> Iterator[tupl
 
 
 def rows_of_batch(data: bytes) -> list[dict[str, Any]]:
-    """Return the records of an Arrow stream made by `read_batches`."""
+    """Return the records of an Arrow stream made by `read_batches`, in the types of JSON.
+
+    Bytes become text where they are UTF-8 and hexadecimal digits elsewhere, decimals floats, times
+    text.
+    """
     import pyarrow as pa
 
-    rows: list[dict[str, Any]] = pa.ipc.open_stream(data).read_all().to_pylist()
+    table = pa.ipc.open_stream(data).read_all()
+    rows: list[dict[str, Any]] = table.to_pylist()
+    odd = [field.name for field in table.schema if _ODD_TYPES.search(str(field.type))]
+    for row in rows if odd else ():
+        for name in odd:
+            row[name] = _as_json(row[name])
     return rows
+
+
+_ODD_TYPES = re.compile(r"binary|decimal|time32|time64|duration|interval|uuid")
+
+
+def _as_json(value: Any) -> Any:
+    if isinstance(value, bytes):
+        try:
+            return value.decode("utf-8")
+        except UnicodeDecodeError:
+            return value.hex()
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict):
+        return {key: _as_json(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_as_json(item) for item in value]
+    if value is None or isinstance(value, (str, int, float, date)):
+        return value
+    return str(value)
 
 
 class ParquetSink:
