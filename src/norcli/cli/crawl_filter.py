@@ -23,7 +23,11 @@ A page in several languages is dropped by min_main_language_share when less than
 characters are in the languages kept; the field lang_segments says what it holds. --mixed trim \
 keeps those characters and drops the others instead.
 
-The table of what each rule dropped is printed on standard error."""
+--annotate writes what was measured and the decision beside every text, and drops none; \
+--from-annotations decides anew from that, with other thresholds or rules.
+
+The table of what each rule dropped, by language and source, is printed on standard error. It ends \
+with the documents of Nynorsk and Sámi that only thresholds of their own have kept."""
 
 
 def run(options: CrawlFilterOptions, console: Console) -> Outcome:
@@ -95,7 +99,11 @@ COMMANDS: dict[str, Command] = {
              "norcli crawl-filter crawl/*.warc.gz --executor slurm --tasks 64 --cluster-file "
              "my.toml -o clean.jsonl"),
             ("Write the measures of every document and drop none",
-             "norcli crawl-filter --annotate crawl.jsonl.gz -o measured.parquet"),
+             "norcli crawl-filter --annotate crawl.jsonl.gz -o measured.jsonl.zst"),
+            ("Try other thresholds on it in a fraction of the time",
+             "norcli crawl-filter --from-annotations --rules my.toml measured.jsonl.zst > new.jsonl"),
+            ("Filter for days, and go on after a kill by the same command",
+             "norcli crawl-filter --resume crawl/*.jsonl.zst -o clean.jsonl.zst"),
         ),
     ),
     "crawl-filter sample": Command(
