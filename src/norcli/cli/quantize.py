@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 from norcli.cli.command import Command, Outcome, write_plan
 from norcli.console import Console
@@ -30,19 +29,9 @@ def run(options: QuantizeOptions, console: Console) -> Outcome:
         plan = conversion_plan(source, layouts)
         write_plan(plan if options.json else plan_for_people(plan), options.json)
         return Outcome(plan)
-    from norcli.errors import UsageError
     from norcli.quantize.convert import quantize
 
-    if options.check and options.output == "-":
-        raise UsageError("--check needs a file: give -o FILE")
-    if options.check and not Path(options.model).is_dir():
-        raise UsageError("--check compares with the tokenizer of a model directory")
     report = quantize(options, console)
-    if options.check:
-        from norcli.quantize.parity import check_files
-
-        paths = [file.path for file in report.files]
-        check_files(options.model, report.tokenizer, paths, console)
     if options.report and not options.json and options.output != "-":
         from norcli.quantize.report_text import report_text
 

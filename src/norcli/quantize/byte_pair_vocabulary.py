@@ -20,7 +20,7 @@ from norcli.quantize.words import Words
 _CONTRACTIONS = "'s|'t|'re|'ve|'m|'ll|'d"
 _END = r" ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 _LETTERS = r"[^\r\n\p{L}\p{N}]?\p{L}+"
-_TEKKEN = (
+TEKKEN_PATTERN = (
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]*[\p{Ll}\p{Lm}\p{Lo}\p{M}]+|"
     r"[^\r\n\p{L}\p{N}]?[\p{Lu}\p{Lt}\p{Lm}\p{Lo}\p{M}]+[\p{Ll}\p{Lm}\p{Lo}\p{M}]*|"
     r"\p{N}| ?[^\s\p{L}\p{N}]+[\r\n/]*|\s*[\r\n]+|\s+(?!\S)|\s+"
@@ -31,7 +31,7 @@ PRE_TOKENIZERS = {
     _GPT2: "gpt-2",
     rf"(?i:{_CONTRACTIONS})|{_LETTERS}|\p{{N}}{{1,3}}|{_END}": "llama-bpe",
     rf"(?i:{_CONTRACTIONS})|{_LETTERS}|\p{{N}}|{_END}": "qwen2",
-    _TEKKEN: "tekken",
+    TEKKEN_PATTERN: "tekken",
 }
 
 

@@ -31,6 +31,7 @@ from norcli.quantize.importance import (
 from norcli.quantize.kernels.decode import decode
 from norcli.quantize.kernels.encode import Bytes, Floats, encode
 from norcli.quantize.options import QuantizeOptions
+from norcli.quantize.parity import prove_vocabulary
 from norcli.quantize.plan import Layout, Source, Weights, lay_out, open_source
 from norcli.quantize.quality import Quality
 from norcli.quantize.report import ConversionReport, FileReport, TensorErrors, describe_file
@@ -59,7 +60,11 @@ def quantize(options: QuantizeOptions, console: Console) -> ConversionReport:
         CannotCreateError: An output exists, or its folder does not.
     """
     started = time.perf_counter()
-    source = with_importance(open_source(options, console), options, console)
+    source = open_source(options, console)
+    if source.copied is None:
+        directory = source.checkpoint.directory
+        prove_vocabulary(source.vocabulary, directory, options.allow_tokenizer_mismatch, console)
+    source = with_importance(source, options, console)
     files = convert_source(source, options, console)
     quality: list[Quality] = []
     if options.report_text is not None:

@@ -105,7 +105,7 @@ class LlamaModel:
 
     Args:
         path: The file.
-        context: Most tokens of a sequence.
+        context: Most tokens of a sequence; None to use the vocabulary alone.
         threads: Threads of the arithmetic.
 
     Attributes:
@@ -117,7 +117,7 @@ class LlamaModel:
         UnavailableError: xllamacpp is not installed, or of an unknown kind.
     """
 
-    def __init__(self, path: str, context: int, threads: int) -> None:
+    def __init__(self, path: str, context: int | None, threads: int) -> None:
         library = self._library = _library()
         self._model = library.llama_model_load_from_file(
             path.encode(), library.llama_model_default_params()
@@ -128,14 +128,21 @@ class LlamaModel:
         self.vocab_size = int(library.llama_vocab_n_tokens(self._vocab))
         begins = library.llama_vocab_get_add_bos(self._vocab)
         self.begin = int(library.llama_vocab_bos(self._vocab)) if begins else None
+        self.path = path
+        self._context: int | None = None
+        self._batch: Any = None
+        if context is not None:
+            self._open_context(context, threads)
+
+    def _open_context(self, context: int, threads: int) -> None:
+        library = self._library
         params = library.llama_context_default_params()
         params.words[0] = params.words[1] = params.words[2] = context
         self._context = library.llama_init_from_model(self._model, params)
         if not self._context:
             library.llama_model_free(self._model)
-            raise DataError(f"llama.cpp finds no memory for {context} tokens", path=path)
+            raise DataError(f"llama.cpp finds no memory for {context} tokens", path=self.path)
         library.llama_set_n_threads(self._context, threads, threads)
-        self.path, self.context = path, context
         self._batch = library.llama_batch_init(context, 0, 1)
 
     def __enter__(self) -> LlamaModel:
@@ -144,17 +151,18 @@ class LlamaModel:
 
     def __exit__(self, *_: object) -> None:
         """Let go of the model's memory."""
-        self._library.llama_batch_free(self._batch)
-        self._library.llama_free(self._context)
+        if self._context:
+            self._library.llama_batch_free(self._batch)
+            self._library.llama_free(self._context)
         self._library.llama_model_free(self._model)
 
-    def tokenize(self, text: str) -> list[int]:
-        """Return the tokens of a text, with the begin token where the model uses one."""
+    def tokenize(self, text: str, *, special: bool = True) -> list[int]:
+        """Return the tokens of a text; with `special`, begun as the model's texts begin."""
         raw = text.encode("utf-8")
         room = len(raw) + 2
         tokens = (_INT * room)()
         count = self._library.llama_tokenize(
-            self._vocab, raw, len(raw), tokens, room, self.begin is not None, False
+            self._vocab, raw, len(raw), tokens, room, special and self.begin is not None, False
         )
         return list(tokens[:count])
 

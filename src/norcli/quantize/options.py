@@ -76,8 +76,8 @@ class QuantizeOptions(OutputOptions, GeneralOptions):
         None, help="Report the memory for this many tokens of context", group=REPORT, minimum=1,
         default_text="the model's, at most 4096",
     )  # fmt: skip
-    check: bool = option(
-        False, help="Load each file in llama.cpp and compare its tokens with the tokenizer's",
+    allow_tokenizer_mismatch: bool = option(
+        False, help="Write the file even if llama.cpp tokenizes differently from the source",
         group="Quantization",
     )  # fmt: skip
 

@@ -102,8 +102,6 @@ def open_source(options: QuantizeOptions, console: Console) -> Source:
     tensors = plan_tensors(config, checkpoint)
     rows = next(t.rows for t in tensors if t.name == "token_embd.weight")
     vocabulary = read_vocabulary(config, rows)
-    for warning in vocabulary.words.warnings:
-        console.warn(f"{directory / vocabulary.source}: {warning}")
     window = config.sliding_window
     if window is not None and window < config.max_position_embeddings:
         console.warn(
