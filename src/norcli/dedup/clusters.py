@@ -35,13 +35,20 @@ def join(parents: Any, first: int, second: int) -> None:
 
 
 @_njit
-def _all_roots(parents: Any, roots: Any) -> None:
-    for document in range(parents.size):
-        roots[document] = find_root(parents, document)
+def _roots(parents: Any, documents: Any, roots: Any) -> None:
+    for row in range(documents.size):
+        roots[row] = find_root(parents, documents[row])
+
+
+def roots_among(
+    parents: npt.NDArray[np.int64], documents: npt.NDArray[np.int64]
+) -> npt.NDArray[np.int64]:
+    """Return the roots of some documents."""
+    roots = np.empty_like(documents)
+    _roots(parents, documents, roots)
+    return roots
 
 
 def roots_of(parents: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """Return the root of every document."""
-    roots = np.empty_like(parents)
-    _all_roots(parents, roots)
-    return roots
+    return roots_among(parents, np.arange(len(parents), dtype=np.int64))

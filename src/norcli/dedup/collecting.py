@@ -20,9 +20,13 @@ from norcli.dedup.contamination import EvaluationTexts, read_evaluation_texts
 from norcli.dedup.ids import IdStore
 from norcli.dedup.options import DedupOptions
 from norcli.dedup.reading import Lines, Reading, Records, RecordSource
-from norcli.dedup.signatures import Signatures, SignatureStore, Signer, scope_hashes
+from norcli.dedup.signatures import Signatures, Signer, scope_hashes
+from norcli.dedup.spilling import SignatureStore, SpilledSignatures
 from norcli.dedup.storage import StoredIndex, read_index, settings_of
 from norcli.dedup.survivors import Policy
+
+SIGNATURE_SHARE = 0.2
+"""Of --memory for signatures before they go to disk, and for looking them up there."""
 
 
 def batch_scopes(members: list[Reading], scope: str) -> npt.NDArray[np.uint64] | None:
@@ -80,7 +84,7 @@ class Collected:
     """
 
     known: int
-    signatures: Signatures
+    signatures: Signatures | SpilledSignatures
     ids: IdStore
     policy: Policy
     sources: list[str]
@@ -136,7 +140,10 @@ def collect(
     signer = Signer(options.ngram, banding, options.seed, open_evaluation(options, console))
     indexes = open_indexes(options, banding)
     notes = Notes(options.keep, indexes)
-    store = SignatureStore(signer.num_perm, signer.bands)
+    memory = options.memory_bytes
+    store = SignatureStore(
+        signer.num_perm, signer.bands, None if memory is None else int(memory * SIGNATURE_SHARE)
+    )
     for path in list(indexes):
         store.append(indexes.pop(path).signatures)
     hits = [np.zeros(notes.known, np.int64)]

@@ -11,8 +11,9 @@ from norcli.dedup.banding import Banding
 from norcli.dedup.collecting import Collected
 from norcli.dedup.index import Matches, content_order, group_exact, match_documents
 from norcli.dedup.kept import KeptIndex
-from norcli.dedup.minhash import estimate_jaccard
 from norcli.dedup.options import DedupOptions
+from norcli.dedup.parts import similarity
+from norcli.dedup.spilling import SpilledSignatures
 from norcli.dedup.statistics import DedupResult
 from norcli.dedup.survivors import choose_survivors
 
@@ -20,7 +21,7 @@ STAR_BATCH = 1 << 16
 
 
 def match_star(
-    collected: Collected, banding: Banding | None, active: npt.NDArray[np.int64]
+    collected: Collected, banding: Banding | None, active: npt.NDArray[np.int64], jobs: int
 ) -> Matches:
     """Join each document, the best first, to the kept one most similar to it, or keep it."""
     signatures = collected.signatures
@@ -42,7 +43,7 @@ class Decisions:
     Attributes:
         survivors: int64, the document that stays for it; itself when it stays.
         sizes: int64, documents in its cluster.
-        jaccard: float64, estimated similarity to the survivor, NaN for survivors.
+        jaccard: float32, estimated similarity to the survivor, NaN for survivors.
         exact: bool, whether it is an exact copy of the survivor.
         same_url: bool, whether it goes because of its address.
         contaminated: bool, whether it goes because of passages of evaluation sets.
@@ -50,7 +51,7 @@ class Decisions:
 
     survivors: npt.NDArray[np.int64]
     sizes: npt.NDArray[np.int64]
-    jaccard: npt.NDArray[np.float64]
+    jaccard: npt.NDArray[np.float32]
     exact: npt.NDArray[np.bool_]
     same_url: npt.NDArray[np.bool_]
     contaminated: npt.NDArray[np.bool_]
@@ -86,7 +87,8 @@ def decide(
         if method == "url":
             matches = match_urls(collected, active)
         else:
-            matches = match(collected, banding if method == "minhash" else None, active)
+            near = banding if method == "minhash" else None
+            matches = match(collected, near, active, options.jobs or 1)
         chosen, _ = choose_survivors(
             matches.labels, collected.policy, collected.ids, signatures.text_hashes
         )
@@ -100,10 +102,12 @@ def decide(
     exact = np.zeros(len(survivors), bool)
     same = signatures.text_hashes[dropped] == signatures.text_hashes[survivors[dropped]]
     exact[dropped] = same.all(axis=1) & ~same_url[dropped]
-    jaccard = np.full(len(survivors), np.nan)
+    jaccard = np.full(len(survivors), np.nan, np.float32)
     if banding is not None:
-        jaccard[dropped] = estimate_jaccard(signatures.lanes, dropped, survivors[dropped])
+        jaccard[dropped] = similarity(dropped, survivors[dropped], signatures.gather)
     jaccard[exact] = 1.0
+    if isinstance(signatures, SpilledSignatures):
+        result.spilled_bytes = signatures.disk_bytes
     result.clusters = int(np.count_nonzero((sizes > 1) & (survivors == documents)))
     result.largest_cluster = int(sizes.max(initial=0))
     result.texts_without_ngrams = int(np.count_nonzero(signatures.shingles == 0))
@@ -119,10 +123,10 @@ def match_urls(collected: Collected, active: npt.NDArray[np.int64]) -> Matches:
 
 
 def match_components(
-    collected: Collected, banding: Banding | None, active: npt.NDArray[np.int64]
+    collected: Collected, banding: Banding | None, active: npt.NDArray[np.int64], jobs: int
 ) -> Matches:
     """Join duplicates, duplicates of duplicates, and so on."""
-    return match_documents(collected.signatures, banding, active)
+    return match_documents(collected.signatures, banding, active, jobs)
 
 
 def sweep(

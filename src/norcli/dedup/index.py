@@ -8,6 +8,8 @@ change the result.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +18,10 @@ import numpy as np
 import numpy.typing as npt
 
 from norcli.dedup.banding import Banding
-from norcli.dedup.clusters import find_root, join, roots_of
+from norcli.dedup.clusters import find_root, join, roots_among, roots_of
 from norcli.dedup.minhash import agreeing_lanes
 from norcli.dedup.signatures import Signatures
+from norcli.dedup.spilling import SpilledSignatures
 
 MAX_FAILURES = 1000
 """Failed comparisons of one document in one bucket before the rest of the bucket is left out.
@@ -85,11 +88,43 @@ def join_buckets(
         begin = end
 
 
+@_njit
+def _mark_open(members: Any, keys: Any, parents: Any, marks: Any) -> None:
+    """Mark the documents of buckets whose documents are not all of one cluster yet."""
+    begin = 0
+    while begin < keys.size:
+        end, is_open = begin + 1, False
+        root = find_root(parents, members[begin])
+        while end < keys.size and keys[end] == keys[begin]:
+            is_open |= find_root(parents, members[end]) != root
+            end += 1
+        marks[begin:end] = is_open
+        begin = end
+
+
+@_njit
+def _join_rows(members: Any, rows: Any, parents: Any) -> None:
+    """Join each document with the one that stands in the row given for it."""
+    for row in range(members.size):
+        join(parents, members[row], members[rows[row]])
+
+
+@_njit
+def _group_equal(hashes: Any, order: Any, representatives: Any) -> None:
+    """Give documents of equal hash, neighbours in `order`, the first of them."""
+    head = order[0]
+    for place in range(order.size):
+        document = order[place]
+        if hashes[document, 0] != hashes[head, 0] or hashes[document, 1] != hashes[head, 1]:
+            head = document
+        representatives[document] = head
+
+
 def content_order(
     hashes: npt.NDArray[np.uint64], active: npt.NDArray[np.int64]
 ) -> npt.NDArray[np.int64]:
     """Return documents sorted by content hash, equal ones in the order of the input."""
-    chosen = hashes[active]
+    chosen = hashes if len(active) == len(hashes) else hashes[active]
     return active[np.lexsort((chosen[:, 1], chosen[:, 0]))]
 
 
@@ -103,48 +138,106 @@ def group_exact(
         order: From `content_order`.
     """
     representatives = np.arange(len(hashes), dtype=np.int64)
-    if not len(order):
-        return representatives
-    ordered = hashes[order]
-    begins = np.ones(len(order), bool)
-    begins[1:] = (ordered[1:] != ordered[:-1]).any(axis=1)
-    heads = order[begins]
-    representatives[order] = heads[np.cumsum(begins) - 1]
+    if len(order):
+        _group_equal(hashes, order, representatives)
     return representatives
 
 
+class _Joiner:
+    """Joins documents that share a band key and agree in enough lanes."""
+
+    def __init__(self, signatures: Signatures | SpilledSignatures, needed: int) -> None:
+        self._signatures = signatures
+        self._needed = needed
+        self.parents = np.arange(len(signatures), dtype=np.int64)
+        self.counters = np.zeros(3, np.int64)
+
+    def join(self, members: npt.NDArray[np.int64], keys: npt.NDArray[np.uint64]) -> None:
+        """Join documents (int64) given with their keys of one band, sorted by key and content."""
+        signatures = self._signatures
+        if isinstance(signatures, Signatures):
+            join_buckets(members, keys, signatures.lanes, self._needed, self.parents,
+                         MAX_FAILURES, self.counters)  # fmt: skip
+            return
+        marks = np.empty(len(members), np.bool_)
+        _mark_open(members, keys, self.parents, marks)
+        members, keys = members[marks], keys[marks]
+        begin = 0
+        while begin < len(members):
+            end = begin + signatures.batch_rows
+            if end < len(members):
+                # A bucket is never cut; one too large for the memory allowed is taken whole.
+                end = int(np.searchsorted(keys, keys[end], "left"))
+                if end <= begin:
+                    end = int(np.searchsorted(keys, keys[begin], "right"))
+            self._join_gathered(members[begin:end], keys[begin:end], signatures)
+            begin = end
+
+    def _join_gathered(
+        self, members: npt.NDArray[np.int64], keys: npt.NDArray[np.uint64],
+        signatures: SpilledSignatures,
+    ) -> None:  # fmt: skip
+        """Join documents whose lanes are read from disk, by their rows among those read."""
+        # What is joined already begins as one tree, so the same pairs are compared as in memory.
+        _, heads, trees = np.unique(
+            roots_among(self.parents, members), return_index=True, return_inverse=True
+        )
+        rows = heads[trees]
+        join_buckets(np.arange(len(members)), keys, signatures.gather(members), self._needed, rows,
+                     MAX_FAILURES, self.counters)  # fmt: skip
+        _join_rows(members, roots_of(rows), self.parents)
+
+
+def sorted_bands(
+    signatures: Signatures | SpilledSignatures, bands: int, documents: npt.NDArray[np.int64],
+    jobs: int,
+) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]]:  # fmt: skip
+    """Yield for each band the documents and their keys, sorted by key; `jobs` bands at a time."""
+    if jobs <= 1 or isinstance(signatures, SpilledSignatures):
+        for band in range(bands):
+            yield from signatures.band_keys(band, documents)
+        return
+    held = signatures
+    with ThreadPoolExecutor(jobs) as pool:
+        for first in range(0, bands, jobs):
+            some = range(first, min(first + jobs, bands))
+            for found in pool.map(lambda band: list(held.band_keys(band, documents)), some):
+                yield from found
+
+
 def match_documents(
-    signatures: Signatures, banding: Banding | None, active: npt.NDArray[np.int64]
-) -> Matches:
+    signatures: Signatures | SpilledSignatures, banding: Banding | None,
+    active: npt.NDArray[np.int64], jobs: int = 1,
+) -> Matches:  # fmt: skip
     """Find the clusters of duplicates.
 
     Args:
         signatures: Of all documents.
         banding: How to find near duplicates; None for exact ones only.
         active: The documents to compare; the others stay alone.
+        jobs: Threads that sort bands.
     """
     order = content_order(signatures.text_hashes, active)
     exact = group_exact(signatures.text_hashes, order)
     if banding is None:
         return Matches(exact)
-    parents = np.arange(len(signatures), dtype=np.int64)
     distinct = order[(exact[order] == order) & (signatures.shingles[order] > 0)]
-    counters = np.zeros(3, np.int64)
-    for band in range(banding.bands):
-        keys = signatures.keys[distinct, band]
-        by_key = np.argsort(keys, kind="stable")
-        join_buckets(
-            distinct[by_key], keys[by_key], signatures.lanes, banding.needed_lanes, parents,
-            MAX_FAILURES, counters,
-        )  # fmt: skip
-    labels = roots_of(parents)[exact]
-    return Matches(labels, int(counters[0]), int(counters[1]), int(counters[2]))
+    del order
+    joiner = _Joiner(signatures, banding.needed_lanes)
+    for members, keys in sorted_bands(signatures, banding.bands, distinct, jobs):
+        joiner.join(members, keys)
+    compared, joined, cut = joiner.counters.tolist()
+    return Matches(roots_of(joiner.parents)[exact], compared, joined, cut)
 
 
 def warm_up() -> None:
     """Compile the kernels, or load them from the cache."""
     two = Signatures(
-        np.array([[1, 1], [2, 2]], np.uint64), np.ones(2, np.int64), np.ones((2, 16), np.uint8),
+        np.array([[1, 1], [2, 2]], np.uint64), np.ones(2, np.int32), np.ones((2, 16), np.uint8),
         np.ones((2, 4), np.uint64),
     )  # fmt: skip
     match_documents(two, Banding(0.7, 16, 4, 4), np.arange(2))
+    spilled = SpilledSignatures(16, 4, 1 << 20)
+    spilled.append(two)
+    spilled.hold(two.text_hashes, two.shingles)
+    match_documents(spilled, Banding(0.7, 16, 4, 4), np.arange(2))

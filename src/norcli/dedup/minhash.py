@@ -93,7 +93,7 @@ def sign_texts(
         rows: Values per band.
         text_hashes: uint64 [texts, 2], filled with the 128-bit hash of each folded text.
         letters: int64 [texts], filled with how many characters each has.
-        counts: int64 [texts], filled with how many shingles each has.
+        counts: int32 [texts], filled with how many shingles each has.
         lanes: uint8 [texts, num_perm], filled with the low byte of each value.
         keys: uint64 [texts, bands], filled with the hash of each band's values.
     """
@@ -131,9 +131,12 @@ def agreeing_lanes(lanes: Any, first: int, second: int) -> int:
 
 
 @_njit
-def _agreements(lanes: Any, firsts: Any, seconds: Any, counts: Any) -> None:
-    for index in range(firsts.size):
-        counts[index] = agreeing_lanes(lanes, firsts[index], seconds[index])
+def _agreements(firsts: Any, seconds: Any, counts: Any) -> None:
+    for pair in range(counts.size):
+        count = 0
+        for lane in range(firsts.shape[1]):
+            count += firsts[pair, lane] == seconds[pair, lane]
+        counts[pair] = count
 
 
 def jaccard_of_lanes(agreeing: Any, num_perm: int) -> Any:
@@ -143,15 +146,20 @@ def jaccard_of_lanes(agreeing: Any, num_perm: int) -> Any:
 
 
 def estimate_jaccard(
-    lanes: npt.NDArray[np.uint8], firsts: npt.NDArray[np.int64], seconds: npt.NDArray[np.int64]
+    firsts: npt.NDArray[np.uint8], seconds: npt.NDArray[np.uint8]
 ) -> npt.NDArray[np.float64]:
-    """Return the estimated similarity of pairs of documents, by their row numbers."""
-    counts = np.empty(firsts.size, np.int64)
-    _agreements(lanes, firsts, seconds, counts)
-    similarity: npt.NDArray[np.float64] = jaccard_of_lanes(counts, lanes.shape[1])
+    """Return the estimated similarity of pairs of documents, from the lanes of both.
+
+    Args:
+        firsts: uint8 [pairs, num_perm].
+        seconds: uint8 [pairs, num_perm].
+    """
+    counts = np.empty(len(firsts), np.int64)
+    _agreements(firsts, seconds, counts)
+    similarity: npt.NDArray[np.float64] = jaccard_of_lanes(counts, firsts.shape[1])
     return similarity
 
 
 def warm_up() -> None:
     """Compile the kernels, or load them from the cache."""
-    estimate_jaccard(np.zeros((2, 16), np.uint8), np.array([0]), np.array([1]))
+    estimate_jaccard(np.zeros((1, 16), np.uint8), np.zeros((1, 16), np.uint8))

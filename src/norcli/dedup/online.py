@@ -78,7 +78,7 @@ class _Stages:
 def _url_signatures(batch: list[Reading], key: str, scopes: Any) -> Signatures:
     """Return the hashed addresses in the form of exact signatures; 0 shingles for no address."""
     hashes = url_hashes([reading.record.get(key) for reading in batch], scopes)
-    known = np.array(hashes.any(axis=1), np.int64)
+    known = np.array(hashes.any(axis=1), np.int32)
     empty = np.empty((len(batch), 0), np.uint8)
     return Signatures(hashes, known, empty, empty.astype(np.uint64))
 

@@ -31,6 +31,10 @@ DOCUMENT_METHODS = ("url", "exact", "minhash")
 PASSAGES_OF = {"lines": "lines", "paragraphs": "paragraphs", "substring": "spans"}
 """Methods that cut repeated passages out of documents, and what they cut."""
 
+MEMORY_UNITS = {"M": 10**6, "G": 10**9, "T": 10**12}
+LEAST_MEMORY_BYTES = 200 * 10**6
+"""Python with numpy and numba alone takes 150 MB."""
+
 KEEP_POLICIES = ("first", "longest", "newest", "best:FIELD", "source-order:A,B,C")
 
 
@@ -161,6 +165,10 @@ class DedupOptions(
         default_factory=list, help="Write nothing but a table of what these thresholds would drop",
         group=REPORTS, metavar="X,...",
     )  # fmt: skip
+    memory: str | None = option(
+        None, help="Memory to stay within, such as 4G; signatures beyond go to $TMPDIR",
+        group=RESOURCES, metavar="SIZE", default_text="no bound",
+    )  # fmt: skip
     spool_gib: int = option(
         64, help="GiB of standard input to keep in $TMPDIR for the second pass, at most",
         group=RESOURCES, minimum=1,
@@ -191,6 +199,11 @@ class DedupOptions(
         if "url" in self.method and (self.save_index or self.against):
             raise UsageError("indexes hold no addresses", hint="leave url out of --method")
         self.sweep_thresholds()
+        if self.memory_bytes is not None and (self.online or self.cluster == "star"):
+            raise UsageError(
+                "--memory needs two passes and --cluster components",
+                hint="--online and star clusters keep the signatures of survivors in memory",
+            )
 
     @property
     def one_pass(self) -> bool:
@@ -231,6 +244,24 @@ class DedupOptions(
             if given:
                 raise UsageError(f"{flag} goes with methods that compare documents only",
                                  hint="cut passages in a run of its own")  # fmt: skip
+
+    @property
+    def memory_bytes(self) -> int | None:
+        """The bound of --memory in bytes, None for no bound.
+
+        Raises:
+            UsageError: It is not a size, or too little to work with.
+        """
+        if self.memory is None:
+            return None
+        number, unit = self.memory[:-1], self.memory[-1:].upper()
+        if unit not in MEMORY_UNITS or not number.isdecimal():
+            raise UsageError(f'--memory: "{self.memory}" is not a size', hint="such as 4G or 800M")
+        size = int(number) * MEMORY_UNITS[unit]
+        if size < LEAST_MEMORY_BYTES:
+            raise UsageError(f"--memory: {self.memory} is too little",
+                             hint=f"give {LEAST_MEMORY_BYTES // 10**6}M or more")  # fmt: skip
+        return size
 
     def sweep_thresholds(self) -> list[float]:
         """Return the thresholds of --sweep, in rising order.

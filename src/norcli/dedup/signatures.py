@@ -6,6 +6,7 @@ batches at once.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,9 @@ from norcli.dedup.contamination import EvaluationTexts
 from norcli.dedup.minhash import multipliers, sign_texts
 from norcli.dedup.shingles import CODES, PLAIN_BYTES, joined
 
+RUN_DOCUMENTS = 1 << 15
+"""Signatures are handed on in runs of at most so many documents where memory is bounded."""
+
 Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
 
 
@@ -25,13 +29,13 @@ class Signatures:
 
     Attributes:
         text_hashes: uint64 [documents, 2], the hash of the folded text.
-        shingles: int64 [documents], how many n-grams the text has.
+        shingles: int32 [documents], how many n-grams the text has.
         lanes: uint8 [documents, num_perm].
         keys: uint64 [documents, bands].
     """
 
     text_hashes: npt.NDArray[np.uint64]
-    shingles: npt.NDArray[np.int64]
+    shingles: npt.NDArray[np.int32]
     lanes: npt.NDArray[np.uint8]
     keys: npt.NDArray[np.uint64]
 
@@ -43,6 +47,18 @@ class Signatures:
         if scopes is not None:
             self.text_hashes ^= scopes[:, None]
             self.keys ^= scopes[:, None]
+
+    def band_keys(
+        self, band: int, documents: npt.NDArray[np.int64]
+    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]]:
+        """Yield documents with their keys of a band, sorted by key; equal keys keep their order."""
+        keys = self.keys[documents, band]
+        order = np.argsort(keys, kind="stable")
+        yield documents[order], keys[order]
+
+    def gather(self, documents: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Return the lanes of documents, uint8 [documents, num_perm]."""
+        return self.lanes[documents]
 
     def take(self, rows: npt.NDArray[np.int64]) -> Signatures:
         """Return the signatures of some of the documents."""
@@ -103,7 +119,7 @@ class Signer:
         count = len(begins)
         letters = np.empty(count, np.int64)
         signatures = Signatures(
-            np.empty((count, 2), np.uint64), np.empty(count, np.int64),
+            np.empty((count, 2), np.uint64), np.empty(count, np.int32),
             np.empty((count, self.num_perm), np.uint8), np.empty((count, self.bands), np.uint64),
         )  # fmt: skip
         sign_texts(
@@ -119,36 +135,6 @@ class Signer:
         """Sign texts, and count the evaluation passages in them (and whose the first is)."""
         found = None if self.evaluation is None else self.evaluation.count(texts)
         return self.sign(texts, scopes), found
-
-
-class SignatureStore:
-    """Signatures of a whole run, in arrays that grow in place."""
-
-    def __init__(self, num_perm: int, bands: int) -> None:
-        self.size = 0
-        self._all = Signatures(
-            np.empty((0, 2), np.uint64), np.empty(0, np.int64),
-            np.empty((0, num_perm), np.uint8), np.empty((0, bands), np.uint64),
-        )  # fmt: skip
-
-    def append(self, batch: Signatures) -> None:
-        """Add the signatures of the next documents."""
-        stop = self.size + len(batch)
-        for name in ("text_hashes", "shingles", "lanes", "keys"):
-            array = getattr(self._all, name)
-            if stop > len(array):
-                # realloc moves pages instead of copying them: no second copy at the peak.
-                array.resize((max(stop, len(array) * 3 // 2, 4096), *array.shape[1:]),
-                             refcheck=False)  # fmt: skip
-            array[self.size : stop] = getattr(batch, name)
-        self.size = stop
-
-    def close(self) -> Signatures:
-        """Return the signatures of all documents."""
-        for name in ("text_hashes", "shingles", "lanes", "keys"):
-            array = getattr(self._all, name)
-            array.resize((self.size, *array.shape[1:]), refcheck=False)
-        return self._all
 
 
 def scope_hashes(values: list[str]) -> npt.NDArray[np.uint64]:

@@ -21,6 +21,7 @@ class DedupResult:
         cut_documents: Documents that passages were cut out of and that stay.
         cut: Passages cut, by their kind (lines, paragraphs, spans).
         cut_bytes: Bytes of text in these.
+        spilled_bytes: Signatures on disk under --memory.
         repeated_ids: Documents whose id an earlier document has, too.
         matching: Bands and rows, and the share of pairs they are expected to find.
         contaminated_by: Documents dropped for passages of each evaluation file.
@@ -47,6 +48,7 @@ class DedupResult:
     texts_without_ngrams: int = 0
     pairs_compared: int = 0
     searches_cut: int = 0
+    spilled_bytes: int = 0
     repeated_ids: int = 0
     matching: dict[str, Any] = field(default_factory=dict)
     contaminated_by: dict[str, int] = field(default_factory=dict)
