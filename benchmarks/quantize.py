@@ -1,6 +1,7 @@
 """Quantization: kernels and whole conversions beside llama.cpp, in the same run.
 
     python benchmarks/quantize.py [--layers 24] [--types Q3_K_M,Q4_K_M,...] [--jobs 1]
+        [--llama-cpp TREE --llama-bin FOLDER]
 
 Kernels: millions of weights per CPU-second on one core for 4 M normal weights, beside llama.cpp's
 `ggml_quantize_chunk` (from the xllamacpp package), with the bytes compared. Whole conversions: a
@@ -109,11 +110,25 @@ def write_model(directory: Path, layers: int) -> int:
         "max_position_embeddings": 2048, "rope_theta": 10000.0, "tie_word_embeddings": False,
     }  # fmt: skip
     (directory / "config.json").write_text(json.dumps(config))
-    words = {f"<0x{byte:02X}>": byte + 1 for byte in range(256)} | {"<unk>": 0}
-    model = {"type": "BPE", "vocab": words, "merges": [], "byte_fallback": True,
-             "unk_token": "<unk>"}  # fmt: skip
-    (directory / "tokenizer.json").write_text(json.dumps({"model": model, "added_tokens": []}))
+    write_tokenizer(directory)
     return offset // 2
+
+
+def write_tokenizer(directory: Path) -> None:
+    """Train a small SentencePiece vocabulary on the example corpus; the rows go beyond it."""
+    from sentencepiece import SentencePieceTrainer
+
+    examples = Path(__file__).resolve().parent.parent / "examples" / "data"
+    text = directory / "text.txt"
+    lines = [line for file in sorted(examples.rglob("*.jsonl"))
+             for line in file.read_text(encoding="utf-8").splitlines()]  # fmt: skip
+    text.write_text("\n".join(lines), encoding="utf-8")
+    SentencePieceTrainer.train(
+        input=str(text), model_prefix=str(directory / "tokenizer"), vocab_size=2000,
+        model_type="bpe", byte_fallback=True, normalization_rule_name="identity",
+        remove_extra_whitespaces=False, minloglevel=2, num_threads=1,
+    )  # fmt: skip
+    text.unlink()
 
 
 # A process inherits the peak memory of the one it was forked from, and this one compares whole
@@ -162,6 +177,38 @@ def same_tensors(first: Path, second: Path) -> bool:
     )
 
 
+def compare_tools(
+    folder: Path, types: list[str], jobs: int, tree: str, binaries: str
+) -> dict[str, Any]:
+    """Measure convert_hf_to_gguf.py and llama-quantize on the same model, step by step."""
+    environment = os.environ | {"LD_LIBRARY_PATH": binaries}
+    bf16 = folder / "peer-bf16.gguf"
+    convert = measure(
+        [sys.executable, f"{tree}/convert_hf_to_gguf.py", str(folder / "model"), "--outtype",
+         "bf16", "--outfile", str(bf16)],
+        environment,
+    )  # fmt: skip
+    results: dict[str, Any] = {"convert_hf_to_gguf": convert}
+    for kind in types:
+        target = folder / "peer.gguf"
+        made = measure([f"{binaries}/llama-quantize", str(bf16), str(target), kind, str(jobs)],
+                       environment)  # fmt: skip
+        ours = measure(
+            [sys.executable, "-m", "norcli", "quantize", str(folder / "model"), "--type", kind,
+             "-o", str(folder / "ours.gguf"), "--overwrite", "-j", str(jobs)],
+            dict(os.environ),
+        )  # fmt: skip
+        both = {key: convert[key] + made[key] for key in ("cpu_seconds", "wall_seconds")}
+        results[kind] = {
+            "norcli": ours, "llama_quantize": made,
+            "equal_tensors": same_tensors(folder / "ours.gguf", target),
+            "cpu_ratio": round(both["cpu_seconds"] / ours["cpu_seconds"], 2),
+            "wall_ratio": round(both["wall_seconds"] / ours["wall_seconds"], 2),
+        }  # fmt: skip
+        print("tools", kind, results[kind])
+    return results
+
+
 def compare_models(folder: Path, layers: int, types: list[str], jobs: int) -> dict[str, Any]:
     source = folder / "model"
     source.mkdir()
@@ -203,6 +250,8 @@ def main() -> None:
     parser.add_argument("--types", default="Q3_K_M,Q4_K_M,Q5_K_M,Q6_K,Q8_0,Q4_0")
     parser.add_argument("--jobs", type=int, default=1)
     parser.add_argument("--folder", help="where the models are made, by default $TMPDIR")
+    parser.add_argument("--llama-cpp", help="a source tree of llama.cpp, for its converter")
+    parser.add_argument("--llama-bin", help="the folder of its built llama-quantize")
     arguments = parser.parse_args()
     versions = {name: importlib.metadata.version(name) for name in ("xllamacpp", "cyllama")}
     kernels = compare_kernels()
@@ -210,6 +259,11 @@ def main() -> None:
         models = compare_models(
             Path(folder), arguments.layers, arguments.types.split(","), arguments.jobs
         )
+        if arguments.llama_cpp and arguments.llama_bin:
+            models["tools"] = compare_tools(
+                Path(folder), arguments.types.split(","), arguments.jobs, arguments.llama_cpp,
+                arguments.llama_bin,
+            )  # fmt: skip
     record("quantize", {"peers": versions, "kernels": kernels, "models": models})
 
 

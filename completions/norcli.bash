@@ -785,7 +785,7 @@ _norcli() {
             fi ;;
         'quantize')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--adapter --base-model --output -o --overwrite --type --to-safetensors --name --allow-tokenizer-mismatch --imatrix --save-imatrix --imatrix-chunk --imatrix-tokens --report --report-text --report-chunk --report-tokens --context --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--adapter --base-model --output -o --overwrite --type --info --to-safetensors --name --allow-tokenizer-mismatch --imatrix --save-imatrix --imatrix-chunk --imatrix-tokens --report --report-text --report-chunk --report-tokens --context --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 _norcli_files '@(*.gguf)'
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'inspect' -- "$word"))

@@ -12,6 +12,8 @@ from norcli.streams import write_text
 
 def run(options: QuantizeOptions, console: Console) -> Outcome:
     """Convert, or print the plan."""
+    if options.info:
+        return inspect(InspectOptions(file=options.model, json=options.json), console)
     from norcli.quantize.adapter import is_adapter
 
     if options.to_safetensors or is_adapter(options.model):
@@ -60,7 +62,7 @@ def _run_other(options: QuantizeOptions, console: Console) -> Outcome:
 
 def inspect(options: InspectOptions, console: Console) -> Outcome:
     """Show the metadata and tensors of a file."""
-    from norcli.quantize.report import inspection, inspection_text
+    from norcli.quantize.inspection import inspection, inspection_text
 
     found = inspection(options.file)
     if options.json:

@@ -27,6 +27,10 @@ class QuantizeOptions(OutputOptions, GeneralOptions):
         group="Quantization", choices=TYPE_NAMES, metavar="TYPE",
         default_text="Q4_K_M; F16 for an adapter or decoded weights",
     )  # fmt: skip
+    info: bool = option(
+        False, help="Show what a GGUF file holds, as quantize inspect does", group="Quantization",
+        in_config=False,
+    )  # fmt: skip
     to_safetensors: bool = option(
         False, help="Write a GGUF file back as a model directory, weights decoded",
         group="Quantization",

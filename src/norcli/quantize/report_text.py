@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from norcli.quantize.divergence import Divergence
+from norcli.quantize.inspection import human_bytes, human_count
 from norcli.quantize.quality import Quality
-from norcli.quantize.report import ConversionReport, FileReport, human_bytes, human_count
+from norcli.quantize.report import ConversionReport, FileReport
 
 WORST_TENSORS = 10
 
