@@ -4,16 +4,11 @@ from __future__ import annotations
 
 import gzip
 import json
-import os
-import signal
-import subprocess
-import sys
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
 import pytest
+from task_runs import Killer, jobs_of, norcli, run_stage
 
 from norcli.cluster.crawl_filter_stages import plan_run
 from norcli.cluster.runs import Run
@@ -22,8 +17,6 @@ from norcli.console import Console
 from norcli.corpus.crawl import filter_crawl
 from norcli.corpus.options import CrawlFilterOptions
 from norcli.errors import CannotCreateError, ConfigError, ResumableStopError, UsageError
-
-STAND_INS = Path(__file__).parent / "slurm"
 
 
 @pytest.fixture(scope="module")
@@ -62,17 +55,6 @@ def prepared(options: CrawlFilterOptions) -> Run:
     run.folder.mkdir(exist_ok=True)
     run.prepare(options.overwrite)
     return run
-
-
-def run_stage(run: Run, stage: str) -> None:
-    for number in range(run.stage(stage).tasks):
-        assert run_task(run, stage, number, 1, Console.silent())
-
-
-def norcli(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
-    environment = os.environ | more
-    return subprocess.run([sys.executable, "-m", "norcli", *words], capture_output=True, text=True,
-                          env=environment, check=False)  # fmt: skip
 
 
 def same_counts(stats: dict[str, Any], expected: dict[str, Any]) -> bool:
@@ -220,28 +202,6 @@ def test_what_cannot_be_shared_out_is_refused(
         plan_run(options_for(inputs, 2, **more))
 
 
-class Killer(threading.Thread):
-    """Kills a task, found by its lock file, as soon as it has begun."""
-
-    def __init__(self, running: Path) -> None:
-        super().__init__(daemon=True)
-        self.lock = running / "lock"
-        self.killed = 0
-        self.start()
-
-    def run(self) -> None:
-        end = time.monotonic() + 100
-        while time.monotonic() < end and not self.killed:
-            try:
-                words = self.lock.read_text().split()
-            except OSError:
-                words = []
-            if len(words) == 3:
-                os.kill(int(words[1]), signal.SIGKILL)
-                self.killed = int(words[1])
-            time.sleep(0.002)
-
-
 WORDS = ("-o", "out.jsonl", "--rejects", "rejects.jsonl", "--tasks", "3")
 
 
@@ -284,19 +244,6 @@ def test_bad_input_in_a_task_is_told_as_in_one_process(in_tmp: Path, documents: 
     line = bad.read_bytes().count(b"\n")
     assert f"task 2 of stage filter: bad.jsonl:{line}: not valid JSON" in result.stderr
     assert "Traceback" not in result.stderr
-
-
-@pytest.fixture()
-def slurm(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Stand-ins for SLURM's programs on the PATH; returns the record of the jobs."""
-    monkeypatch.setenv("PATH", f"{STAND_INS}:{os.environ['PATH']}")
-    monkeypatch.setenv("STAND_IN_JOBS", str(tmp_path / "jobs"))
-    monkeypatch.setenv("STAND_IN_QUEUE", "")
-    return tmp_path / "jobs"
-
-
-def jobs_of(record: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in record.read_text().splitlines()]
 
 
 @pytest.mark.slow

@@ -21,12 +21,20 @@ def run(options: DedupOptions, console: Console) -> Outcome:
     from norcli.dedup.pipeline import plan, run_dedup
     from norcli.dedup.statistics import source_table
 
+    options.check_executor()
+    if options.executor is not None:
+        from norcli.cluster.dedup_stages import plan, run_in_tasks
     if options.dry_run:
         planned = plan(options)
         write_plan(planned, as_json=options.json)
         return Outcome(planned)
     begin = time.perf_counter()
-    result = run_dedup(options, console)
+    if options.executor is None:
+        result = run_dedup(options, console)
+    elif (finished := run_in_tasks(options, console)) is not None:
+        result = finished
+    else:
+        return Outcome(summary=f"{options.tasks} tasks are queued; run it again to see how far")
     seconds = time.perf_counter() - begin
     stats = {**result.as_dict(), "seconds": round(seconds, 3)}
     if options.sweep:
@@ -97,6 +105,9 @@ COMMANDS = {
             ("Drop what this year's crawl repeats of last year's, and what tests are made of",
              "norcli dedup new.jsonl --against last-year --decontaminate norquad.json -o new-only"
              ".jsonl"),
+            ("Share a corpus out to 64 tasks on SLURM",
+             "norcli dedup corpus/*.jsonl.zst --keep longest --executor slurm --tasks 64 "
+             "--cluster-file my.toml -o clean.jsonl"),
             ("See what other thresholds would drop", "norcli dedup corpus.jsonl --sweep "
              "0.6,0.7,0.8,0.9"),
         ),

@@ -13,7 +13,7 @@ from typing import Any
 
 import orjson
 
-from norcli.cluster.executors import carry_out
+from norcli.cluster.executors import carry_out, warn_of_bad_records
 from norcli.cluster.outputs import check_new, check_sharing, join, places, work_folder
 from norcli.cluster.runs import Made, Run, Stage, option_values
 from norcli.cluster.tasks import Task
@@ -68,6 +68,7 @@ def run_in_tasks(options: CrawlFilterOptions, console: Console) -> Funnel | None
         return None
     funnel = Funnel.of_state(run.manifest(FINISH, 0)["stats"])
     funnel.input_bytes = input_bytes(run.options["inputs"])
+    warn_of_bad_records(funnel.bad_records, run, console)
     return funnel
 
 

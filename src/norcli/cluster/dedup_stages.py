@@ -29,7 +29,7 @@ from norcli.cluster.dedup_signing import (
     save_arrays,
     sign,
 )
-from norcli.cluster.executors import carry_out
+from norcli.cluster.executors import carry_out, warn_of_bad_records
 from norcli.cluster.outputs import check_new, check_sharing, join, places, work_folder
 from norcli.cluster.runs import Made, Run, Stage, option_values
 from norcli.cluster.tasks import Task
@@ -106,7 +106,14 @@ def run_in_tasks(options: DedupOptions, console: Console) -> DedupResult | None:
     run = plan_run(options)
     if not carry_out(run, options, options.jobs or 1, options.overwrite, console):
         return None
-    return DedupResult(**run.manifest(FINISH, 0)["stats"])
+    result = DedupResult(**run.manifest(FINISH, 0)["stats"])
+    warn_of_bad_records(result.bad_records, run, console)
+    if result.searches_cut:
+        console.warn(
+            f"{result.searches_cut} searches among very many similar keys were cut short; one "
+            "process may find other pairs there: give more --rows, or less boilerplate"
+        )
+    return result
 
 
 def plan(options: DedupOptions) -> dict[str, Any]:
@@ -138,6 +145,8 @@ def _check_options(options: DedupOptions) -> None:
     for flag in ("online", "sweep"):
         if getattr(options, flag):
             raise UsageError(f"--{flag} does not go with --executor")
+    if options.memory is not None:
+        raise UsageError("--memory bounds one process", hint="more --tasks take less memory each")
 
 
 def _outputs(options: DedupOptions) -> dict[str, str]:

@@ -29,7 +29,7 @@ from norcli.errors import (
     UsageError,
     missing_extra,
 )
-from norcli.streams import atomic_file
+from norcli.streams import Interruption, atomic_file
 
 _KILLED = "was killed by signal"
 _STOPPED = (ExitCode.RESUMABLE, ExitCode.SIGTERM, ExitCode.SIGINT)
@@ -81,6 +81,10 @@ def carry_out(
                     tasks = datatrove.local_tasks(run, stage.name, jobs, progress.advance)
                     tasks.run()
             check_stage(run, stage)
+    except Interruption as error:
+        raise ResumableStopError(
+            "stopped; tasks that are done stay done", hint="run the same command again to go on"
+        ) from error
     finally:
         if (run.folder / "plan.json").exists():
             lock.release()
@@ -114,6 +118,12 @@ def plan(run: Run, options: ExecutorOptions) -> dict[str, Any]:
                  **settings["sbatch_args"]}  # fmt: skip
         found |= {key: named[key] for key in ("account", "partition", "qos") if named[key]}
     return found
+
+
+def warn_of_bad_records(count: int, run: Run, console: Console) -> None:
+    """Say how many bad records the tasks passed over, and where they are named."""
+    if count:
+        console.warn(f"skipped {count} bad records; the logs in {run.folder} name them")
 
 
 def check_stage(run: Run, stage: Stage) -> None:
