@@ -46,10 +46,15 @@ def words_of(text: str) -> list[str]:
     return re.findall(r"[^\W\d_]+", text.lower())
 
 
+def letters_of(text: str) -> str:
+    """Return what two texts share that differ in case, digits and punctuation only."""
+    return "".join(words_of(text))
+
+
 def fold_of(text: str) -> int:
-    """Return the fold of a text; texts that differ in case, digits or punctuation share one."""
-    letters = "".join(words_of(text)).encode()
-    return int.from_bytes(hashlib.sha256(letters).digest()[:4], "big") % FOLDS
+    """Return the fold of a text; texts of the same letters share one."""
+    digest = hashlib.sha256(letters_of(text).encode()).digest()
+    return int.from_bytes(digest[:4], "big") % FOLDS
 
 
 def read_sentences(path: Path) -> list[Sentence]:
@@ -59,7 +64,7 @@ def read_sentences(path: Path) -> list[Sentence]:
     with gzip.open(path, "rt", encoding="utf-8") as lines:
         for line in lines:
             record = json.loads(line)
-            key = record["lang"] + "".join(words_of(record["text"]))
+            key = record["lang"] + letters_of(record["text"])
             if key not in seen and len(key) > len(record["lang"]):
                 seen.add(key)
                 sentences.append(Sentence(record["lang"], record["text"]))

@@ -28,6 +28,7 @@ from langid_sentences import (
     Sentence,
     find_dutch,
     fold_of,
+    letters_of,
     read_sentences,
     swap_names,
     truncate,
@@ -387,9 +388,23 @@ def share_refused(model: Model, texts: list[str]) -> float:
     return round(sum(answer.lang == "und" for answer in found) / max(len(found), 1), 4)
 
 
-def train(path: Path, options: Options) -> tuple[Model, dict[str, Any]]:
-    """Train, quantize, calibrate and measure a model; return it and its figures."""
+def train(
+    path: Path, options: Options, without: Path | None = None
+) -> tuple[Model, dict[str, Any]]:
+    """Train, quantize, calibrate and measure a model.
+
+    Args:
+        path: The sentences.
+        options: How.
+        without: Texts to leave out, one a line, so that they can be measured on.
+
+    Returns:
+        The model and its figures.
+    """
     sentences = read_sentences(path)
+    if without is not None:
+        unwanted = {letters_of(line) for line in without.read_text("utf-8").splitlines()}
+        sentences = [s for s in sentences if letters_of(s.text) not in unwanted]
     dutch = find_dutch(sentences)
     folds: dict[int, list[Sentence]] = {CALIBRATION_FOLD: [], TEST_FOLD: [], -1: []}
     for i, sentence in enumerate(sentences):
@@ -440,9 +455,10 @@ def main() -> None:
     for field in fields(Options):
         flag = "--" + field.name.replace("_", "-")
         parser.add_argument(flag, type=type(field.default), default=field.default)
+    parser.add_argument("--without", type=Path, help="texts to leave out, one a line")
     arguments = vars(parser.parse_args())
-    source, output = arguments.pop("input"), arguments.pop("output")
-    model, figures = train(source, Options(**arguments))
+    source, output, without = (arguments.pop(key) for key in ("input", "output", "without"))
+    model, figures = train(source, Options(**arguments), without)
     save_model(model, output)
     figures["output_sha256"] = hashlib.sha256(output.read_bytes()).hexdigest()
     json.dump(figures, sys.stdout, indent=1)

@@ -23,6 +23,7 @@ from norcli.corpus.language import kernel
 from norcli.corpus.language.codes import ALIASES, LANGUAGES, normalize_code
 from norcli.corpus.language.identifier import SHIPPED_MODEL, LanguageIdentifier, pack
 from norcli.corpus.language.model import CLASSES, Calibration, Model, load_model, save_model
+from norcli.corpus.languages import LanguageJudge
 
 # Written for this test; the Sámi sentences say what the first article of the Universal
 # Declaration of Human Rights says.
@@ -398,3 +399,25 @@ def test_news_summaries_are_recognized(identifier: LanguageIdentifier) -> None:
         texts = [t for article in articles for s in article[key] for t in s.values()]
         found = identifier.identify_batch(texts)
         assert sum(answer.lang == language for answer in found) >= 0.98 * len(found)
+
+
+@pytest.mark.real_data
+def test_real_pages_half_nynorsk_half_english_say_so(identifier: LanguageIdentifier) -> None:
+    data = Path(os.environ["NORCLI_REAL_DATA"])
+    name = "text/sentences_talk_of_norway_cleaned_10k_nno.txt.gz"
+    nynorsk = gzip.decompress((data / name).read_bytes()).decode().splitlines()
+    treebank = gzip.decompress((data / "ud/en_ewt-ud-dev.conllu.gz").read_bytes()).decode()
+    english = [line[9:] for line in treebank.splitlines() if line.startswith("# text = ")]
+    english = [text for text in english if len(text) > 60 and "@" not in text]
+    pages = []
+    for i in range(0, 400, 4):
+        first, second = "\n".join(nynorsk[i : i + 4]), "\n".join(english[i : i + 4])
+        pages.append((f"{first}\n\n{second}", len(first)))
+    found = identifier.segment_batch([text for text, _ in pages])
+    exact = [
+        [s.lang for s in answer.segments] == ["nno", "eng"] and answer.segments[0].end == length
+        for answer, (_, length) in zip(found, pages, strict=True)
+    ]
+    assert sum(exact) >= 0.93 * len(exact)
+    judged = LanguageJudge(["nno"]).judge([text for text, _ in pages])
+    assert sum("nno 0." in page.stretches for page in judged) >= 0.97 * len(judged)
