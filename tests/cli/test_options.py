@@ -100,7 +100,10 @@ def test_wrong_environment_names_the_variable() -> None:
 def test_print_config_reads_back_to_the_same_options(name: str, tmp_path: Path) -> None:
     options_class = load(name).options
     fields_of = option_fields(options_class)
-    required = {f.name: (["x"] if f.repeated else "x") for f in fields_of if f.required}
+    some = {int: 1, float: 1.0}
+    required = {
+        f.name: (["x"] if f.repeated else some.get(f.kind, "x")) for f in fields_of if f.required
+    }
     options = options_class(**required)
     file = tmp_path / "run.toml"
     file.write_text(options_as_toml(name, options), encoding="utf-8")
