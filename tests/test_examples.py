@@ -44,6 +44,43 @@ def test_quickstart_goes_from_pages_to_an_answer_and_repeats_cleanly(tmp_path: P
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_corpus_script_reports_on_the_sample(tmp_path: Path) -> None:
+    out = tmp_path / "corpus"
+    result = run("10-corpus.sh", str(ROOT / "examples" / "data"), str(out))
+    assert result.returncode == 0, result.stderr
+    lines = [line.split() for line in result.stdout.splitlines()]
+    assert any(line[:2] == ["My", "corpus"] and "0.00K" in line for line in lines)
+    assert "Figure 1 A: totals by source group (tokens)" in result.stdout
+    assert "Duplicates between sources" in result.stdout and "max_duplicate_line_ratio" in (
+        result.stdout
+    )
+    counts = json.loads((out / "counts.json").read_text())
+    pairs = {(row["a"], row["b"]): row["documents"] for row in counts["source_pairs"]}
+    assert pairs["mC4", "Kvardagsbloggen"] == pairs["Kvardagsbloggen", "mC4"] == 5
+    assert counts["funnel"]["documents_out"] == counts["total"]["documents"]
+    page = (out / "report.html").read_text(encoding="utf-8")
+    assert page.count("<svg") >= 4 and "http" not in page.replace("http-equiv", "")
+    assert (out / "figures" / "figure-1a.svg").exists()
+    assert "figures/figure-1a.svg" in (out / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(300)
+def test_corpus_script_takes_any_folder(tmp_path: Path) -> None:
+    data = tmp_path / "mine"
+    data.mkdir()
+    source = (ROOT / "examples" / "data" / "crawl" / "mc4.jsonl").read_bytes().splitlines(True)
+    (data / "en.jsonl").write_bytes(b"".join(source[:30]))
+    (data / "to.jsonl").write_bytes(b"".join(source[10:]))
+    result = run("10-corpus.sh", str(data), str(tmp_path / "out"), VOCAB_SIZE="600")
+    assert result.returncode == 0, result.stderr
+    assert "Duplicates between sources" in result.stdout
+    wrong = run("10-corpus.sh", str(tmp_path / "nei"))
+    assert wrong.returncode == 2 and "usage" in wrong.stderr
+
+
+@pytest.mark.slow
 @pytest.mark.real_data
 @pytest.mark.timeout(900)
 def test_real_data_script_runs(real_data: Path, tmp_path: Path) -> None:

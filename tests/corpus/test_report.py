@@ -189,7 +189,7 @@ def test_numbers_are_written_as_in_the_report() -> None:
     assert (percent(0.05217, 3), percent(None)) == ("5.217%", "not stated")
 
 
-def test_marked_duplicates_give_pairs_wherever_the_survivor_stands() -> None:
+def test_marked_duplicates_give_pairs_wherever_they_stand() -> None:
     def marked(name: str, source: str, role: str, cluster: str) -> dict[str, Any]:
         return {"id": name, "source": source, "dedup_role": role, "dedup_cluster_id": cluster}
 
@@ -203,8 +203,25 @@ def test_marked_duplicates_give_pairs_wherever_the_survivor_stands() -> None:
         mark = mark_of(record, record["source"])
         duplicates.add([] if mark is None else [mark])
     assert dict(duplicates.pairs().documents) == {
-        ("oscar", "mc4"): 1, ("mc4", "mc4"): 1, ("hplt", "not stated"): 1,
+        ("oscar", "mc4"): 1, ("mc4", "mc4"): 2, ("mc4", "oscar"): 2,
     }  # fmt: skip
+
+
+def test_marks_give_the_pairs_that_dedup_counts(examples: Path, tmp_path: Path) -> None:
+    from norcli.dedup.options import DedupOptions
+    from norcli.dedup.pipeline import run_dedup
+
+    marked, made = tmp_path / "marked.jsonl", []
+    for count, line in enumerate((examples / "crawl" / "mc4.jsonl").read_text().splitlines()):
+        record = json.loads(line)
+        made += [record | {"source": "mc4"}] * 2 + [record | {"source": "oscar"}] * (count % 3)
+    options = DedupOptions(inputs=[write(tmp_path / "in.jsonl", made)], mark=True,
+                           output=str(marked))  # fmt: skip
+    told = run_dedup(options, Console.silent()).as_dict()["source_pairs"]
+    _, duplicates = count_corpus(StatsOptions(inputs=[str(marked)]), Console.silent())
+    pairs = duplicates.pairs().documents
+    assert {(row["a"], row["b"]): row["documents"] for row in told} == dict(pairs)
+    assert pairs["mc4", "oscar"] > pairs["oscar", "mc4"] > 0
 
 
 def test_runs_of_shards_add_up_and_rejects_alone_make_a_funnel(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from planted_corpora import records, write
 import norcli.corpus.statistics as module
 from norcli.console import Console
 from norcli.corpus.counting import count_corpus
-from norcli.corpus.language.identifier import pack
+from norcli.corpus.packing import pack
 from norcli.corpus.report_json import load_counts
 from norcli.corpus.report_options import StatsOptions
 from norcli.corpus.statistics import (
@@ -207,9 +207,9 @@ def test_counts_survive_json(tmp_path: Path) -> None:
     statistics = count(tmp_path, RECORDS, sentences=True)
     path = tmp_path / "counts.json"
     path.write_text(json.dumps(statistics.as_dict()), encoding="utf-8")
-    again, pairs = load_counts([str(path)])
+    again, runs = load_counts([str(path)])
     assert again.as_dict() == statistics.as_dict()
-    assert not pairs.documents
+    assert not runs.pairs.documents and not runs.rules()
     doubled, _ = load_counts([str(path), str(path)])
     assert doubled.total.words == 2 * statistics.total.words
 

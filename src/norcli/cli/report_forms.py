@@ -11,15 +11,22 @@ from norcli.corpus.report_options import LayoutOptions
 
 if TYPE_CHECKING:
     from norcli.corpus.report import ReportInputs
-    from norcli.corpus.source_pairs import SourcePairs
+    from norcli.corpus.runs import Runs
     from norcli.corpus.statistics import CorpusStatistics
 
 
 def write_report(
-    statistics: CorpusStatistics, pairs: SourcePairs, options: LayoutOptions, as_json: bool,
+    statistics: CorpusStatistics, runs: Runs, options: LayoutOptions, as_json: bool,
     console: Console,
 ) -> dict[str, Any]:  # fmt: skip
     """Write the report in the form asked for, and its drawings; return it as plain data.
+
+    Args:
+        statistics: The counts.
+        runs: What is known of funnel and duplicates before --runs and --rejects are read.
+        options: Form, files and title.
+        as_json: Whether --json was given.
+        console: Told of bad records among the rejects.
 
     Raises:
         NorcliError: A file of --runs or --rejects is wrong, or an output cannot be written.
@@ -29,8 +36,7 @@ def write_report(
     from norcli.corpus.runs import read_runs
     from norcli.streams import atomic_file
 
-    runs = read_runs(options.runs, options.rejects, console)
-    runs.pairs.documents.update(pairs.documents)
+    runs = read_runs(options.runs, options.rejects, console, runs)
     inputs = ReportInputs(
         statistics, runs, options.title or "Corpus statistics", options.beside_report
     )

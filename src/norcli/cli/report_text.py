@@ -96,12 +96,14 @@ def _chart(chart: Chart) -> Any:
         else:
             for number, series in enumerate(chart.series):
                 size = round(2 * BAR_WIDTH * series.values[k] / most)
-                bar.append(signs[number % len(signs)] * size, style=_STYLES[number % 8])
+                bar.append(
+                    signs[number % len(signs)] * size, style=_STYLES[series.colour % 8]
+                )
         drawn.add_row(Text(category), bar, Text(chart.labels[k]))
     if len(chart.series) > 1:
         legend = Text()
         for number, series in enumerate(chart.series):
-            legend.append(signs[number % len(signs)] + " ", style=_STYLES[number % 8])
+            legend.append(signs[number % len(signs)] + " ", style=_STYLES[series.colour % 8])
             legend.append(series.name + "  ")
         drawn.add_row("", legend, "")
     return drawn

@@ -42,11 +42,14 @@ def run(options: StatsOptions, console: Console) -> Outcome:
         return Outcome(outline)
     from norcli.cli.report_forms import write_report
     from norcli.corpus.counting import count_corpus
+    from norcli.corpus.runs import Runs
 
     statistics, marked = count_corpus(options, console)
     if not statistics.total.documents:
         console.warn("the input holds no documents")
-    return Outcome(write_report(statistics, marked.pairs(), options, options.json, console))
+    return Outcome(
+        write_report(statistics, Runs(pairs=marked.pairs()), options, options.json, console)
+    )
 
 
 def run_merge(options: MergeOptions, console: Console) -> Outcome:
@@ -57,12 +60,12 @@ def run_merge(options: MergeOptions, console: Console) -> Outcome:
     from norcli.cli.report_forms import write_report
     from norcli.corpus.report_json import load_counts
 
-    statistics, pairs = load_counts(options.inputs)
+    statistics, runs = load_counts(options.inputs)
     if options.dry_run:
         outline = {"inputs": len(options.inputs), "corpora": statistics.corpora}
         write_plan(outline, as_json=options.json)
         return Outcome(outline)
-    return Outcome(write_report(statistics, pairs, options, options.json, console))
+    return Outcome(write_report(statistics, runs, options, options.json, console))
 
 
 def _check_outputs(options: LayoutOptions) -> None:

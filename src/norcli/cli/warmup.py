@@ -16,7 +16,6 @@ from norcli.options import GeneralOptions
 
 KERNEL_MODULES = (
     "norcli.corpus.quality",
-    "norcli.corpus.word_count",
     "norcli.dedup.scanning",
     "norcli.dedup.shingles",
     "norcli.dedup.minhash",

@@ -38,11 +38,11 @@ def _legend(chart: Chart, left: float) -> tuple[list[str], float]:
     if len(chart.series) < 2:
         return [], 0
     parts, x, y = [], left, 6.0
-    for number, series in enumerate(chart.series):
+    for series in chart.series:
         width = 26 + _LETTER * len(series.name)
         if x + width > WIDTH and x > left:
             x, y = left, y + 20
-        parts.append(f'<rect class="c{number % COLOURS}" x="{x:.1f}" y="{y:.1f}" width="11" '
+        parts.append(f'<rect class="c{series.colour % COLOURS}" x="{x:.1f}" y="{y:.1f}" width="11" '
                      f'height="11" rx="2"/>')  # fmt: skip
         parts.append(_text(x + 16, y + 10, series.name))
         x += width
@@ -63,12 +63,12 @@ def _rows(chart: Chart) -> str:
         shown = category if len(category) <= longest else category[: longest - 1] + "…"
         parts.append(_text(left - 8, middle, shown, "end"))
         x = left
-        for number, series in enumerate(chart.series):
+        for series in chart.series:
             width = room * series.values[k] / most
             if width:
                 tip = f"{series.name}: {series.values[k]:,.0f}".replace(",", " ")
                 parts.append(
-                    f'<rect class="c{number % COLOURS}" x="{x:.1f}" y="{y:.1f}" '
+                    f'<rect class="c{series.colour % COLOURS}" x="{x:.1f}" y="{y:.1f}" '
                     f'width="{max(width, 0.6):.1f}" height="{_BAR}"><title>{escape(tip)}</title>'
                     "</rect>"
                 )
@@ -89,12 +89,12 @@ def _columns(chart: Chart) -> str:
     parts = []
     for k, category in enumerate(chart.categories):
         x, y = 50 + k * step, float(foot)
-        for number, series in enumerate(chart.series):
+        for series in chart.series:
             height = _COLUMN_HEIGHT * series.values[k] / most
             if height:
                 y -= height
                 parts.append(
-                    f'<rect class="c{number % COLOURS}" x="{x + 2:.1f}" y="{y:.1f}" '
+                    f'<rect class="c{series.colour % COLOURS}" x="{x + 2:.1f}" y="{y:.1f}" '
                     f'width="{step - 4:.1f}" height="{max(height, 0.6):.1f}"/>'
                 )
         middle = x + step / 2

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from norcli.console import Console
-from norcli.corpus.language.identifier import pack
+from norcli.corpus.packing import pack
 from norcli.corpus.record_blocks import RecordBlock, read_blocks
 from norcli.corpus.report_options import StatsOptions
 from norcli.corpus.source_pairs import Mark, MarkedDuplicates, mark_of

@@ -11,7 +11,7 @@ from collections.abc import Collection
 from norcli.corpus.layout import Chart, Scale, Series, Table, percent
 from norcli.corpus.recipe import SHIPPED, Recipe, load_recipe
 from norcli.corpus.source_groups import GROUPS, canonical_group, groups_in_order
-from norcli.corpus.statistics import NOT_STATED, SAMI, CorpusStatistics
+from norcli.corpus.statistics import NOT_STATED, SAMI, CorpusStatistics, Counts
 
 _SHARES = {
     "norwegian": "Norwegian of all",
@@ -20,7 +20,6 @@ _SHARES = {
     "copyrighted": "Copyrighted",
     "copyright_stated": "Copyright stated",
 }
-_COPYRIGHT = {"yes": "copyrighted", "no": "not copyrighted", NOT_STATED: "not stated"}
 
 
 def corpus_name(name: str) -> str:
@@ -86,12 +85,11 @@ def table_2(statistics: CorpusStatistics, beside_report: bool = False) -> Table:
 def group_chart(statistics: CorpusStatistics) -> Chart:
     """Return Figure 1 A: totals of the corpora by source group."""
     amounts = amounts_by_group(statistics)
-    found = [group for row in amounts.values() for group, amount in row.items() if amount]
-    groups = groups_in_order(found, NOT_STATED)
+    found = [group for row in amounts.values() for group in row]
     scale = Scale.of([sum(row.values()) for row in amounts.values()])
     series = tuple(
-        Series(group, tuple(float(row.get(group, 0)) for row in amounts.values()))
-        for group in groups
+        Series(group, tuple(float(row.get(group, 0)) for row in amounts.values()), colour)
+        for colour, group in enumerate(groups_in_order(found, NOT_STATED))
     )
     labels = tuple(scale.number(sum(row.values())) for row in amounts.values())
     return Chart(
@@ -103,21 +101,21 @@ def group_chart(statistics: CorpusStatistics) -> Chart:
 def copyright_chart(statistics: CorpusStatistics) -> Chart:
     """Return Figure 1 A's other half: how much of each corpus is copyrighted."""
     names = statistics.corpora
-    amounts = {name: statistics.by("copyrighted", corpus={name}) for name in names}
-    series = tuple(
-        Series(label, tuple(float(statistics.amount(amounts[name][value]))
-                            if value in amounts[name] else 0.0 for name in names))
-        for value, label in _COPYRIGHT.items()
-        if any(value in row for row in amounts.values())
-    )  # fmt: skip
-    labels = tuple(
-        f"{percent(statistics.shares(corpus={name})['copyrighted'])} copyrighted"
-        if statistics.shares(corpus={name})["copyrighted"] is not None else "not stated"
-        for name in names
-    )  # fmt: skip
+    amounts = [statistics.by("copyrighted", corpus={name}) for name in names]
+
+    def values(stated: str) -> tuple[float, ...]:
+        return tuple(float(statistics.amount(row.get(stated, Counts()))) for row in amounts)
+
+    series = [
+        Series("copyrighted", values("yes"), 4), Series("not copyrighted", values("no"), 2),
+    ]  # fmt: skip
+    if any(NOT_STATED in row for row in amounts):
+        series.append(Series(NOT_STATED, values(NOT_STATED), 5))
+    labels = [percent(statistics.shares(corpus={name})["copyrighted"]) for name in names]
     return Chart(
         "figure-1a-copyright", "Figure 1 A: copyrighted text", tuple(map(corpus_name, names)),
-        series, labels, statistics.unit, note="Shares are of the text that says whether it is.",
+        tuple(series), tuple(labels), statistics.unit,
+        note="Shares: copyrighted, of the text that says whether it is.",
     )  # fmt: skip
 
 

@@ -4,13 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from norcli.corpus.pipeline import Decision
+if TYPE_CHECKING:
+    from norcli.corpus.pipeline import Decision
 
 STAGES: dict[str, tuple[str, ...]] = {
     "source": ("blocked_url", "removal_list", "retweet", "deleted"),
-    "page": ("http_status", "not_html", "extraction_failed", "no_main_text"),
+    "page": (
+        "http_status",
+        "not_html",
+        "page_too_large",
+        "page_too_deep",
+        "extraction_failed",
+        "no_main_text",
+    ),
     "text": ("empty_text",),
     "language": ("language", "min_main_language_share", "min_lang_score"),
     "quality": (),

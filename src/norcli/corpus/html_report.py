@@ -44,7 +44,8 @@ table{{border-collapse:collapse;font-size:.92rem;font-variant-numeric:tabular-nu
 border-top:2px solid var(--ink);border-bottom:2px solid var(--ink)}}
 caption{{caption-side:top}}caption.hidden{{font-size:0;line-height:0;padding:0;margin:0}}
 th,td{{padding:.28rem .75rem;text-align:right;white-space:nowrap;font-weight:400}}
-thead th{{font-weight:600;border-bottom:1px solid var(--ink);vertical-align:bottom}}
+thead th{{font-weight:600;white-space:normal;border-bottom:1px solid var(--ink);
+vertical-align:bottom}}
 thead th.span{{text-align:center;border-bottom:1px solid var(--line)}}
 thead tr.spanner th{{border-bottom-color:var(--line)}}
 tbody tr:nth-child(even){{background:var(--band)}}
@@ -73,7 +74,7 @@ def to_html(report: Report) -> str:
         f"<div><dt>{escape(name)}</dt><dd>{escape(value)}</dd></div>"
         for name, value in report.summary
     )
-    links = "".join(
+    links = " ".join(
         f'<a href="#s{number}">{escape(section.title)}</a>'
         for number, section in enumerate(report.sections)
     )

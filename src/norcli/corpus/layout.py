@@ -49,10 +49,11 @@ class Table:
 
 
 class Series(NamedTuple):
-    """One colour of a chart: its name and a value for each category."""
+    """One colour of a chart: its name, a value for each category, and which colour it is."""
 
     name: str
     values: tuple[float, ...]
+    colour: int = 0
 
 
 @dataclass(frozen=True)

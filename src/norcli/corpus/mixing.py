@@ -235,7 +235,8 @@ def _one_by_one(readers: Sequence[_PartReader]) -> Iterator[Item]:
 def _interleaved(readers: Sequence[_PartReader]) -> Iterator[Item]:
     """Yield from the part that has come least far; ties go to the first."""
     streams = [reader.items() for reader in readers]
-    heap = [(0.5 / max(r.plan.documents, 1), k, 0) for k, r in enumerate(readers)]
+    planned = [max(reader.plan.documents, 1) for reader in readers]
+    heap = [(0.5 / count, k, 0) for k, count in enumerate(planned)]
     heapq.heapify(heap)
     while heap:
         _, k, written = heap[0]
@@ -245,4 +246,4 @@ def _interleaved(readers: Sequence[_PartReader]) -> Iterator[Item]:
             continue
         yield item
         written += 1
-        heapq.heapreplace(heap, ((written + 0.5) / max(readers[k].plan.documents, 1), k, written))
+        heapq.heapreplace(heap, ((written + 0.5) / planned[k], k, written))

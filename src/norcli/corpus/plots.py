@@ -74,9 +74,9 @@ def _rows(figure: Any, chart: Chart) -> None:
     axes = _begin(figure, chart, 7.0, 0.95 + 0.3 * len(chart.categories))
     places = range(len(chart.categories))
     begins = [0.0] * len(chart.categories)
-    for number, series in enumerate(chart.series):
+    for series in chart.series:
         axes.barh(places, series.values, left=begins, height=0.64, label=series.name,
-                  color=COLOURS[number % len(COLOURS)])  # fmt: skip
+                  color=COLOURS[series.colour % len(COLOURS)])  # fmt: skip
         begins = [b + v for b, v in zip(begins, series.values, strict=True)]
     most = max(begins, default=0) or 1
     for place, (end, label) in enumerate(zip(begins, chart.labels, strict=True)):
@@ -95,9 +95,9 @@ def _columns(figure: Any, chart: Chart) -> None:
     axes = _begin(figure, chart, 7.0, 3.0)
     places = range(len(chart.categories))
     begins = [0.0] * len(chart.categories)
-    for number, series in enumerate(chart.series):
+    for series in chart.series:
         axes.bar(places, series.values, bottom=begins, width=0.86, label=series.name,
-                 color=COLOURS[number % len(COLOURS)])  # fmt: skip
+                 color=COLOURS[series.colour % len(COLOURS)])  # fmt: skip
         begins = [b + v for b, v in zip(begins, series.values, strict=True)]
     if len(chart.categories) <= 16:
         for place, (end, label) in enumerate(zip(begins, chart.labels, strict=True)):

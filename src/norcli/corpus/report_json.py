@@ -40,10 +40,30 @@ def _funnel(runs: Runs) -> dict[str, Any]:
         "documents_in": runs.documents_in,
         "documents_out": runs.documents_out,
         "dropped": [
-            {"stage": stage, "rule": rule, "documents": count}
-            for stage, rule, count in runs.rules()
+            {"stage": stage, "rule": rule, "documents": count,
+             "bytes": runs.dropped_bytes.get((stage, rule))}
+            for (stage, rule), count in runs.dropped.items()
         ],
-    }
+        "rejected": [
+            {"stage": stage, "rule": rule, "source": source, "documents": count}
+            for (stage, rule, source), count in runs.rejected.items()
+        ],
+    }  # fmt: skip
+
+
+def _add_funnel(runs: Runs, data: dict[str, Any]) -> None:
+    """Add the funnel that `_funnel` wrote."""
+    for name in ("documents_in", "documents_out"):
+        if data[name] is not None:
+            setattr(runs, name, (getattr(runs, name) or 0) + int(data[name]))
+    for row in data["dropped"]:
+        key = str(row["stage"]), str(row["rule"])
+        runs.dropped[key] += int(row["documents"])
+        if row["bytes"] is not None:
+            runs.dropped_bytes[key] += int(row["bytes"])
+    for row in data["rejected"]:
+        place = str(row["stage"]), str(row["rule"]), str(row["source"])
+        runs.rejected[place] += int(row["documents"])
 
 
 def _pairs(pairs: SourcePairs) -> list[dict[str, Any]]:
@@ -51,15 +71,18 @@ def _pairs(pairs: SourcePairs) -> list[dict[str, Any]]:
     return [{"a": a, "b": b, "documents": count} for (a, b), count in ranked]
 
 
-def load_counts(paths: Sequence[str]) -> tuple[CorpusStatistics, SourcePairs]:
+def load_counts(paths: Sequence[str]) -> tuple[CorpusStatistics, Runs]:
     """Add up files of `report_data`.
+
+    Returns:
+        The counts, and the funnel and duplicates between sources where the files tell them.
 
     Raises:
         DataError: One is something else, or they did not count the same.
         InputMissingError: One is not there.
     """
     whole: CorpusStatistics | None = None
-    pairs = SourcePairs()
+    runs = Runs()
     for path in paths:
         with open_input(path) as stream:
             try:
@@ -68,7 +91,9 @@ def load_counts(paths: Sequence[str]) -> tuple[CorpusStatistics, SourcePairs]:
                 raise DataError("is not valid JSON", path=path) from error
         statistics = CorpusStatistics.from_dict(data, path)
         try:
-            pairs.add_pairs(data.get("source_pairs", ()))
+            runs.pairs.add_pairs(data.get("source_pairs", ()))
+            if "funnel" in data:
+                _add_funnel(runs, data["funnel"])
             if whole is None:
                 whole = statistics
             else:
@@ -78,4 +103,4 @@ def load_counts(paths: Sequence[str]) -> tuple[CorpusStatistics, SourcePairs]:
             raise
         except (KeyError, TypeError, ValueError) as error:
             raise DataError("holds damaged counts", path=path, hint="count again") from error
-    return whole or CorpusStatistics(), pairs
+    return whole or CorpusStatistics(), runs

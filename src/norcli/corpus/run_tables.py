@@ -81,16 +81,14 @@ def pairs_section(pairs: SourcePairs) -> Section:
     rows, shades = [], []
     for a in lines:
         counts = [cells.get((a, b), 0) for b in columns]
-        rows.append((a, *(number(count) if count else "·" for count in counts),
-                     number(sum(counts))))  # fmt: skip
-        shades.append([None, *(count / most for count in counts), None])
+        rows.append((a, *(number(count) if count else "·" for count in counts)))
+        shades.append([None, *(count / most for count in counts)])
     table = Table(
-        "Duplicates between sources (documents)", ("Duplicate in ↓, kept in →", *columns, "All"),
-        rows, shades=shades,
+        "Duplicates between sources (documents)", ("Documents of ↓ in →", *columns), rows,
+        shades=shades, note="Documents of the row's source that repeat one of the column's source. "
+        "A document that repeats several sources counts for each of them.",
     )  # fmt: skip
-    text = ("Each number is of documents of the row's source that were dropped, or marked, because "
-            "a copy in the column's source stays.")  # fmt: skip
-    return Section("Duplicates between sources", [table], text)
+    return Section("Duplicates between sources", [table])
 
 
 def _first(names: list[str]) -> list[str]:

@@ -23,8 +23,9 @@ from norcli.streams import open_input
 
 DEDUP_STAGE = "dedup"
 ORDER = (*STAGES, DEDUP_STAGE)
-_DEDUP_COUNTS = {"dropped_exact": "exact", "dropped_minhash": "minhash",
-                 "dropped_contaminated": "decontaminate"}  # fmt: skip
+_DROPPED = "dropped_"
+# As --rejects calls it.
+_METHOD_NAMES = {"contaminated": "decontaminate"}
 
 
 @dataclass
@@ -57,18 +58,31 @@ class Runs:
             dropped = Counter()
             for (stage, rule, _), count in self.rejected.items():
                 dropped[stage, rule] += count
-        ranked = sorted(dropped.items(), key=lambda i: (ORDER.index(i[0][0]), -i[1], i[0][1]))
+        ranked = sorted(dropped.items(), key=_by_stage)
         return [(stage, rule, count) for (stage, rule), count in ranked if count]
 
 
-def read_runs(stats: Sequence[str], rejects: Sequence[str], console: Console) -> Runs:
+def _by_stage(item: tuple[tuple[str, str], int]) -> tuple[int, int, str]:
+    (stage, rule), count = item
+    return ORDER.index(stage) if stage in ORDER else len(ORDER), -count, rule
+
+
+def read_runs(
+    stats: Sequence[str], rejects: Sequence[str], console: Console, runs: Runs | None = None
+) -> Runs:
     """Read the files of --stats and --rejects of any number of runs.
+
+    Args:
+        stats: Files of --stats of crawl-filter and dedup.
+        rejects: Files of --rejects.
+        console: Told of bad records.
+        runs: Counts to add to.
 
     Raises:
         DataError: A file holds something else.
         InputMissingError: One is not there.
     """
-    runs = Runs()
+    runs = Runs() if runs is None else runs
     filters, dedups = [], []
     for path in stats:
         data = _load(path)
@@ -120,8 +134,10 @@ def _add_dedup(runs: Runs, data: dict[str, Any], path: str, is_first: bool) -> N
     try:
         if is_first:
             runs.documents_in = (runs.documents_in or 0) + int(data["records_in"])
-        for name, rule in _DEDUP_COUNTS.items():
-            runs.dropped[DEDUP_STAGE, rule] += int(data.get(name, 0))
+        for name in [name for name in data if name.startswith(_DROPPED)]:
+            method = name.removeprefix(_DROPPED)
+            rule = _METHOD_NAMES.get(method, method)
+            runs.dropped[DEDUP_STAGE, rule] += int(data[name])
         runs.pairs.add_pairs(data.get("source_pairs", ()))
         runs.documents_out = (runs.documents_out or 0) + int(data["records_out"])
     except (KeyError, TypeError, ValueError) as error:

@@ -16,32 +16,33 @@ from norcli.corpus.statistics import NOT_STATED
 
 
 class Mark(NamedTuple):
-    """One document that dedup marked.
+    """One document of several that dedup found to be the same.
 
     Attributes:
         cluster: 64-bit hash of the survivor's id.
         source: The document's source.
-        is_survivor: Whether it is the one that stays.
     """
 
     cluster: int
     source: str
-    is_survivor: bool
 
 
 def mark_of(fields: dict[str, Any], source: str) -> Mark | None:
     """Return the mark of a record, None for one without duplicates."""
-    role = fields.get("dedup_role")
-    if role not in ("survivor", "duplicate"):
+    if fields.get("dedup_role") not in ("survivor", "duplicate"):
         return None
     cluster = str(fields.get("dedup_cluster_id", "")).encode("utf-8", "replace")
     digest = hashlib.blake2b(cluster, digest_size=8).digest()
-    return Mark(int.from_bytes(digest, "little"), source, role == "survivor")
+    return Mark(int.from_bytes(digest, "little"), source)
 
 
 @dataclass
 class SourcePairs:
-    """Documents of source a whose surviving copy is in source b, by (a, b)."""
+    """Documents of source a that repeat a document of source b, by (a, b).
+
+    With both the same: documents of a source that repeat another one of it. This is what
+    `norcli.dedup.statistics.source_pairs` counts; it does not depend on which copy survives.
+    """
 
     documents: Counter[tuple[str, str]] = field(default_factory=Counter)
 
@@ -66,26 +67,26 @@ class SourcePairs:
 
 
 class MarkedDuplicates:
-    """Joins marked duplicates with their survivors, wherever in the input these stand.
+    """Joins marked documents of one cluster, wherever in the input they stand.
 
     Memory grows with marked clusters alone, not with documents.
     """
 
     def __init__(self) -> None:
-        self._survivors: dict[int, str] = {}
-        self._duplicates: Counter[tuple[int, str]] = Counter()
+        self._clusters: dict[int, dict[str, int]] = {}
 
     def add(self, marks: Iterable[Mark]) -> None:
         """Take note of marked documents."""
         for mark in marks:
-            if mark.is_survivor:
-                self._survivors[mark.cluster] = mark.source
-            else:
-                self._duplicates[mark.cluster, mark.source] += 1
+            sources = self._clusters.setdefault(mark.cluster, {})
+            sources[mark.source] = sources.get(mark.source, 0) + 1
 
     def pairs(self) -> SourcePairs:
-        """Return the pairs; a survivor that is not among the inputs has no source."""
+        """Return the pairs."""
         pairs = SourcePairs()
-        for (cluster, source), count in self._duplicates.items():
-            pairs.documents[source, self._survivors.get(cluster, NOT_STATED)] += count
+        for sources in self._clusters.values():
+            for a, count in sources.items():
+                for b in sources:
+                    if a != b or count > 1:
+                        pairs.documents[a, b] += count
         return pairs

@@ -19,6 +19,7 @@ from norcli.corpus.language import kernel
 from norcli.corpus.language.codes import NORWEGIAN, UNDETERMINED
 from norcli.corpus.language.model import Model, load_model
 from norcli.corpus.language.segments import Segment, SegmentedText, cut_texts
+from norcli.corpus.packing import pack as pack
 
 SHIPPED_MODEL = Path(__file__).with_name("langid.safetensors")
 
@@ -187,11 +188,3 @@ class LanguageIdentifier:
         scores = np.where(nameless, probabilities[:, self._other], scores)
         scores = np.where(undecided, norwegian, scores)
         return names, np.where(empty, 0.0, scores)
-
-
-def pack(texts: Sequence[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.int64]]:
-    """Lay texts end to end as UTF-8; lone surrogates, which UTF-8 cannot hold, become "?"."""
-    encoded = [text.encode("utf-8", "replace") for text in texts]
-    offsets = np.zeros(len(encoded) + 1, np.int64)
-    np.cumsum([len(data) for data in encoded], out=offsets[1:])
-    return np.frombuffer(b"".join(encoded), np.uint8), offsets
