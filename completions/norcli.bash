@@ -679,7 +679,7 @@ _norcli() {
             fi ;;
         'dedup')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --output-format --executor --tasks --work-dir --cluster-file --min-chars --span-words --min-words --method --threshold --url-key --ngram --num-perm --bands --rows --scope --keep --cluster --online --mark --rejects --clusters --sweep --decontaminate --decontaminate-ngram --decontaminate-hits --against --save-index --memory --spool-gib --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--files-from --input-format --text-key --on-bad-record --max-bad --limit --shard --output -o --overwrite --output-format --resume --executor --tasks --work-dir --cluster-file --min-chars --span-words --min-words --method --threshold --url-key --ngram --num-perm --bands --rows --scope --keep --cluster --online --mark --rejects --clusters --sweep --decontaminate --decontaminate-ngram --decontaminate-hits --against --save-index --memory --spool-gib --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 COMPREPLY=($(compgen -f -- "$word"))
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'explain' -- "$word"))

@@ -136,6 +136,7 @@ complete -c norcli -n '__fish_seen_subcommand_from dedup' -l shard -r -F -d 'Tak
 complete -c norcli -n '__fish_seen_subcommand_from dedup' -l output -s o -r -F -d 'File to write, - for standard output'
 complete -c norcli -n '__fish_seen_subcommand_from dedup' -l overwrite -d 'Replace an output that exists'
 complete -c norcli -n '__fish_seen_subcommand_from dedup' -l output-format -x -a 'auto jsonl parquet text' -d 'Format of the output; auto goes by suffix, JSONL on a pipe'
+complete -c norcli -n '__fish_seen_subcommand_from dedup' -l resume -d 'Keep a journal beside the output, and go on where a killed run stopped'
 complete -c norcli -n '__fish_seen_subcommand_from dedup' -l executor -x -a 'local slurm ray' -d 'Run as many tasks: on this machine, as SLURM arrays, or on a Ray cluster'
 complete -c norcli -n '__fish_seen_subcommand_from dedup' -l tasks -r -F -d 'Number of tasks that share the input'
 complete -c norcli -n '__fish_seen_subcommand_from dedup' -l work-dir -r -F -d 'Folder for the tasks\' parts, checks and logs, seen by all nodes'

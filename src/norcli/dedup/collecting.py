@@ -6,7 +6,7 @@ What it leaves in memory is all that the decision needs; texts and records are l
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -34,6 +34,9 @@ def batch_scopes(members: list[Reading], scope: str) -> npt.NDArray[np.uint64] |
     if scope == "global":
         return None
     return scope_hashes([str(member.record.get(scope)) for member in members])
+
+
+SignUnits = Callable[[BlockSigner, Iterator[Lines | Records], int], Iterator[Signed]]
 
 
 class Notes:
@@ -130,9 +133,17 @@ def open_evaluation(options: DedupOptions, console: Console) -> EvaluationTexts 
 
 
 def collect(
-    source: RecordSource, options: DedupOptions, banding: Banding | None, console: Console
-) -> Collected:
+    source: RecordSource, options: DedupOptions, banding: Banding | None, console: Console,
+    sign: SignUnits | None = None,
+) -> Collected:  # fmt: skip
     """Read all documents once and sign them.
+
+    Args:
+        source: Of the documents.
+        options: Of the run.
+        banding: Bands and rows; None for exact matching.
+        console: Shows progress.
+        sign: Signs the units instead of `sign_units`.
 
     Raises:
         DataError: A bad record under --on-bad-record stop.
@@ -152,7 +163,7 @@ def collect(
     urls = [np.zeros((notes.known, 2), np.uint64)]
     blocks = BlockSigner(signer, options.text_key, options.scope, notes.policy.field, url_key)
     with console.progress("reading", None, "documents") as progress:
-        for signed in sign_units(blocks, source.units(), options.jobs or 1):
+        for signed in (sign or sign_units)(blocks, source.units(), options.jobs or 1):
             wanted = source.settle(len(signed), signed.bad)
             if wanted < len(signed):
                 signed = signed.first(wanted)

@@ -169,6 +169,10 @@ class DedupOptions(
         None, help="Memory to stay within, such as 4G; signatures beyond go to $TMPDIR",
         group=RESOURCES, metavar="SIZE", default_text="no bound",
     )  # fmt: skip
+    resume: bool = option(
+        False, help="Keep a journal beside the output, and go on where a killed run stopped",
+        group="Output",
+    )  # fmt: skip
     spool_gib: int = option(
         64, help="GiB of standard input to keep in $TMPDIR for the second pass, at most",
         group=RESOURCES, minimum=1,
@@ -204,6 +208,18 @@ class DedupOptions(
                 "--memory needs two passes and --cluster components",
                 hint="--online and star clusters keep the signatures of survivors in memory",
             )
+        if self.resume:
+            self._check_resume()
+
+    def _check_resume(self) -> None:
+        if self.one_pass or set(self.method) & set(PASSAGES_OF):
+            raise UsageError("--resume goes on with two passes that compare documents",
+                             hint="leave --resume out; what is written so far is not kept"
+                             if not self.online else "leave --online out")  # fmt: skip
+        for given, flag in ((self.limit, "--limit"), (self.sweep, "--sweep"),
+                            (self.save_index, "--save-index")):  # fmt: skip
+            if given:
+                raise UsageError(f"--resume and {flag} exclude each other")
 
     @property
     def one_pass(self) -> bool:

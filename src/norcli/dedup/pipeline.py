@@ -18,6 +18,7 @@ from norcli.dedup.deciding import Decisions, decide, sweep
 from norcli.dedup.options import PASSAGES_OF, DedupOptions
 from norcli.dedup.reading import RecordSource
 from norcli.dedup.recall import banding_lines, describe_banding
+from norcli.dedup.resuming import Resumption
 from norcli.dedup.splicing import Splicer
 from norcli.dedup.stages import run_stages, stages_of
 from norcli.dedup.statistics import DedupResult, source_pairs
@@ -46,7 +47,10 @@ def check_outputs(options: DedupOptions) -> None:
     Raises:
         CannotCreateError: A file exists already, or its folder is missing.
     """
-    for path in (options.output, options.rejects, options.clusters, options.save_index):
+    outputs = [options.output, options.rejects, options.clusters]
+    if options.resume:
+        outputs = []  # the journal knows which outputs may be there
+    for path in (*outputs, options.save_index):
         if path is not None and not (options.sweep and path == options.output):
             check_output(path, options.overwrite)
 
@@ -122,9 +126,24 @@ def _run_stage(options: DedupOptions, console: Console) -> DedupResult:
 def _run_two_passes(
     options: DedupOptions, banding: Banding | None, console: Console
 ) -> DedupResult:
+    if not options.resume:
+        return _sign_and_write(options, banding, console, None)
+    with Resumption(options, console) as resumption:
+        result = resumption.result
+        if result is None:
+            result = _sign_and_write(options, banding, console, resumption)
+        resumption.finish(result)
+        return result
+
+
+def _sign_and_write(
+    options: DedupOptions, banding: Banding | None, console: Console,
+    resumption: Resumption | None,
+) -> DedupResult:  # fmt: skip
     source = RecordSource(options, console)
     try:
-        collected = collect(source, options, banding, console)
+        sign = resumption.sign if resumption else None
+        collected = collect(source, options, banding, console, sign)
         result = DedupResult(
             records_in=collected.new, bytes_in=source.bytes_read, bad_records=source.bad_count,
             known_documents=collected.known,
@@ -137,7 +156,7 @@ def _run_two_passes(
             decisions.survivors, collected.source_codes, collected.sources
         )
         _warn(result, console)
-        Splicer(options, collected, decisions, result).write(source, console)
+        Splicer(options, collected, decisions, result, resumption).write(source, console)
         if options.save_index is not None:
             _save(options.save_index, options, banding, collected, decisions)
     finally:

@@ -95,18 +95,23 @@ class ItemWriter:
     Args:
         options: Where to and in which format.
         text_key: Field written by the text format.
+        stream: Goes on with this one instead of opening the output.
     """
 
-    def __init__(self, options: RecordOutputOptions, text_key: str) -> None:
+    def __init__(
+        self, options: RecordOutputOptions, text_key: str, stream: BinaryIO | None = None
+    ) -> None:
         self._options = options
         self._text_key = text_key
         self._stack = ExitStack()
-        self._stream: BinaryIO | None = None
+        self._stream = stream
         self._records: RecordWriter | None = None
         self._flushes = False
         self.bytes = 0
 
     def __enter__(self) -> ItemWriter:
+        if self._stream is not None:
+            return self
         path, form = self._options.output, self._options.output_format
         name = path.removesuffix(".gz").removesuffix(".zst")
         if form not in ("auto", "jsonl") or (
@@ -171,9 +176,11 @@ def parsed(item: Item, text_key: str) -> dict[str, Any]:
     return {"id": identity, **{key: value for key, value in record.items() if key != "id"}}
 
 
-def side_file(stack: ExitStack, path: str | None, options: DedupOptions) -> ItemWriter | None:
-    """Open a further output, if it was asked for."""
+def side_file(
+    stack: ExitStack, path: str | None, options: DedupOptions, stream: BinaryIO | None = None
+) -> ItemWriter | None:
+    """Open a further output, if it was asked for, or go on with its stream."""
     if path is None:
         return None
     named = RecordOutputOptions(output=path, overwrite=options.overwrite)
-    return stack.enter_context(ItemWriter(named, options.text_key))
+    return stack.enter_context(ItemWriter(named, options.text_key, stream))

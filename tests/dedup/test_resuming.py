@@ -1,0 +1,152 @@
+"""A run that is killed goes on with the same command and gives the same bytes."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from planted_corpus import made_up_texts, make_corpus
+
+from norcli import resume
+from norcli.console import Console
+from norcli.dedup import resuming
+from norcli.dedup.options import DedupOptions
+from norcli.dedup.pipeline import run_dedup
+from norcli.errors import CannotCreateError, ConfigError, UsageError
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
+    """Two files with planted duplicates, bad lines and documents without ids."""
+    folder = tmp_path_factory.mktemp("corpus")
+    records = list(make_corpus(300, 7, made_up_texts(random.Random(8))))
+    paths = []
+    for part in range(2):
+        lines = []
+        for number, record in enumerate(records[part::2]):
+            if number % 50 == 0:
+                lines.append("ikke json")
+            if number % 7 == 0:
+                del record["id"]
+            lines.append(json.dumps(record, ensure_ascii=False))
+        paths.append(str(folder / f"{part}.jsonl"))
+        Path(paths[-1]).write_text("\n".join(lines) + "\n", encoding="utf-8")
+    return paths
+
+
+def options_of(files: list[str], folder: Path, **more: Any) -> DedupOptions:
+    named = {
+        "output": str(folder / "out.jsonl"), "rejects": str(folder / "r.jsonl.gz"),
+        "clusters": str(folder / "c.jsonl"), "on_bad_record": "skip", "keep": "longest",
+    }  # fmt: skip
+    return DedupOptions(inputs=files, **{**named, "resume": True, **more})
+
+
+def results_in(folder: Path) -> dict[str, bytes]:
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+def killed(options: DedupOptions, seconds: float | None, events: int | None) -> bool:
+    """Run in a process that is killed after some time or some writes; return whether it was."""
+    pid = os.fork()
+    if pid == 0:
+        try:
+            if events is not None:
+                _kill_after(events)
+            run_dedup(options, Console.silent())
+            os._exit(0)
+        except BaseException:
+            os._exit(1)
+    if seconds is not None:
+        time.sleep(seconds)
+        os.kill(pid, signal.SIGKILL)
+    _, status = os.waitpid(pid, 0)
+    assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
+    return os.WIFSIGNALED(status)
+
+
+def _kill_after(events: int) -> None:
+    """Let this process be killed at its nth write, sync or rename."""
+    left = events
+
+    def counted(function: Any) -> Any:
+        def wrapped(*arguments: Any) -> Any:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                os.kill(os.getpid(), signal.SIGKILL)
+            return function(*arguments)
+
+        return wrapped
+
+    resume.os.fsync = counted(os.fsync)  # type: ignore[assignment]
+    resume.os.replace = counted(os.replace)  # type: ignore[assignment]
+    resume.PartStream.write = counted(resume.PartStream.write)  # type: ignore[method-assign]
+
+
+@pytest.mark.parametrize(("how", "kills_wanted"), [("moments", 10), ("writes", 25)])
+def test_killed_runs_give_the_same_bytes(
+    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, kills_wanted: int
+) -> None:
+    monkeypatch.setattr(resuming, "COMMIT_UNITS", 1)
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    whole.mkdir()
+    cut.mkdir()
+    started = time.monotonic()
+    expected = run_dedup(options_of(files, whole), Console.silent())
+    lasts = time.monotonic() - started
+    random_, kills, ends = random.Random(5), 0, 0
+    while kills < kills_wanted or not ends:
+        if how == "moments":
+            was = killed(options_of(files, cut, overwrite=True), random_.uniform(0, lasts), None)
+        else:
+            was = killed(options_of(files, cut, overwrite=True), None, random_.randrange(1, 250))
+        kills, ends = kills + was, ends + (not was)
+        if not was:
+            assert results_in(cut) == results_in(whole)
+    again = run_dedup(options_of(files, cut, overwrite=True), Console.silent())
+    assert again == expected
+    assert not list(cut.glob("*.resume"))
+    assert results_in(cut) == results_in(whole)
+
+
+def test_the_journal_writes_what_a_plain_run_writes(files: list[str], tmp_path: Path) -> None:
+    import gzip
+
+    first, second = tmp_path / "a", tmp_path / "b"
+    first.mkdir()
+    second.mkdir()
+    plain = run_dedup(options_of(files, first, resume=False), Console.silent())
+    assert run_dedup(options_of(files, second), Console.silent()) == plain
+    one, two = results_in(first), results_in(second)
+    assert gzip.decompress(one.pop("r.jsonl.gz")) == gzip.decompress(two.pop("r.jsonl.gz"))
+    assert one == two
+
+
+def test_a_finished_run_and_other_options_are_refused(
+    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resuming, "COMMIT_UNITS", 1)
+    assert killed(options_of(files, tmp_path), None, 25)
+    with pytest.raises(ConfigError, match="keep was"):
+        run_dedup(options_of(files, tmp_path, keep="first"), Console.silent())
+    run_dedup(options_of(files, tmp_path), Console.silent())
+    with pytest.raises(CannotCreateError):
+        run_dedup(options_of(files, tmp_path), Console.silent())
+
+
+@pytest.mark.parametrize(
+    "more",
+    [{"online": True, "keep": "first", "clusters": None}, {"output": "-"}, {"limit": 5},
+     {"method": ["lines"], "keep": "first", "clusters": None}, {"clusters": "c.parquet"}],
+)  # fmt: skip
+def test_what_cannot_go_on_is_refused(files: list[str], tmp_path: Path, more: Any) -> None:
+    with pytest.raises(UsageError):
+        run_dedup(options_of(files, tmp_path, **more), Console.silent())
+    assert not list(tmp_path.iterdir())
