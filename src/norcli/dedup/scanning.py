@@ -62,24 +62,21 @@ def _line_end(data: Any, position: int) -> int:
 
 
 @_njit
-def find_lines(data: Any, begins: Any, ends: Any, numbers: Any) -> int:
-    """Find the lines that hold anything but white space; return how many there are.
-
-    Args:
-        data: uint8.
-        begins: int64, filled with where each line begins; room for all lines.
-        ends: int64, filled with where its newline is, or the end of the data.
-        numbers: int64, filled with its number, from 0, blank lines counted.
-    """
+def _find_lines(data: Any) -> Any:
+    """Return where the lines that hold more than white space begin and end, and their numbers."""
+    room = 1
+    for position in range(data.size):
+        room += data[position] == _NEWLINE
+    ranges = np.empty((3, room), np.int64)
     count, number, begin = 0, 0, 0
     while begin < data.size:
         end = _line_end(data, begin)
         if not _is_blank(data, begin, end):
-            begins[count], ends[count], numbers[count] = begin, end, number
+            ranges[0, count], ranges[1, count], ranges[2, count] = begin, end, number
             count += 1
         number += 1
         begin = end + 1
-    return count
+    return ranges[:, :count]
 
 
 @_njit
@@ -380,17 +377,19 @@ def names_of(fields: list[str]) -> tuple[npt.NDArray[np.uint8], npt.NDArray[np.i
 def line_ranges(
     block: bytes,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return where the lines of a block begin and end, and their numbers in it; blank ones not."""
-    room = block.count(b"\n") + 1
-    begins, ends, numbers = np.empty((3, room), np.int64)
-    count = find_lines(np.frombuffer(block, np.uint8), begins, ends, numbers)
-    return begins[:count], ends[:count], numbers[:count]
+    """Find the lines of a block that hold anything but white space.
+
+    Returns:
+        int64 each: where the lines begin, where their newlines are (or the end of the block), and
+        their numbers, from 0, blank lines counted.
+    """
+    begins, ends, numbers = _find_lines(np.frombuffer(block, np.uint8))
+    return begins, ends, numbers
 
 
 def warm_up() -> None:
     """Compile the kernels, or load them from the cache."""
-    data = np.frombuffer(b' {"a": 1}', np.uint8)
-    begins, ends, numbers = np.empty((3, 1), np.int64)
-    find_lines(data, begins, ends, numbers)
-    scan_lines(data, begins, ends, *names_of(["a"]), np.empty((1, 1, 2), np.int64),
-               np.empty(1, np.bool_))  # fmt: skip
+    block = b' {"a": 1}'
+    begins, ends, _ = line_ranges(block)
+    scan_lines(np.frombuffer(block, np.uint8), begins, ends, *names_of(["a"]),
+               np.empty((1, 1, 2), np.int64), np.empty(1, np.bool_))  # fmt: skip

@@ -55,23 +55,17 @@ def classify(code: int) -> int:
     return WORD if category[0] in "LMN" else SEPARATOR
 
 
-def mixed(value: int) -> int:
-    """Return what `mix` makes of a number, in Python."""
-    mask = (1 << 64) - 1
-    value = ((value ^ value >> 33) * int(_MIX_1)) & mask
-    value = ((value ^ value >> 33) * int(_MIX_2)) & mask
-    return value ^ value >> 33
-
-
 def _code_entries() -> npt.NDArray[np.uint64]:
     """Return for each code point below `TABLE_SIZE` the hash of its small letter | its class."""
-    entries = np.empty(TABLE_SIZE, np.uint64)
-    for code in range(TABLE_SIZE):
-        lowered = chr(code).lower()
-        # Capital I with a dot is the one letter whose small form is two characters.
-        symbol = ord(lowered) if len(lowered) == 1 else code
-        entries[code] = mixed(symbol) & ~7 | classify(code)
-    return entries
+    # Capital I with a dot is the one letter whose small form is two characters.
+    lowered = [chr(code).lower() for code in range(TABLE_SIZE)]
+    small = [ord(one) if len(one) == 1 else code for code, one in enumerate(lowered)]
+    hashes = np.array(small, np.uint64)
+    for factor in (_MIX_1, _MIX_2):  # as `mix`
+        hashes = (hashes ^ (hashes >> _HALF)) * factor
+    hashes ^= hashes >> _HALF
+    kinds = np.fromiter(map(classify, range(TABLE_SIZE)), np.uint64, TABLE_SIZE)
+    return (hashes & _SYMBOL) | kinds
 
 
 def _byte_entries(escapes: bool) -> npt.NDArray[np.uint64]:

@@ -6,6 +6,9 @@ about (--rejects, --clusters, --mark), or came without an id, are parsed.
 
 from __future__ import annotations
 
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 
@@ -17,10 +20,12 @@ from norcli.dedup.collecting import Collected
 from norcli.dedup.deciding import Decisions
 from norcli.dedup.options import DedupOptions
 from norcli.dedup.reading import Again, DocumentLines, Item, RecordSource
-from norcli.dedup.resuming import Resumption
 from norcli.dedup.statistics import DedupResult
 from norcli.dedup.writing import ItemWriter, Verdict, parsed, side_file
 from norcli.formats.documents import Place
+
+AHEAD = 4
+"""Units that are read before they can be written."""
 
 
 @dataclass
@@ -32,14 +37,12 @@ class Splicer:
         collected: What is known of each document.
         decisions: What becomes of it.
         result: Counts what is written.
-        resumption: What was written before, if the run can go on after a kill.
     """
 
     options: DedupOptions
     collected: Collected
     decisions: Decisions
     result: DedupResult
-    resumption: Resumption | None = None
 
     def write(self, source: RecordSource, console: Console) -> None:
         """Write all outputs.
@@ -52,15 +55,13 @@ class Splicer:
         self._kept = self.decisions.kept
         self._without_id = np.frombuffer(self.collected.without_id, np.bool_)
         with ExitStack() as stack:
-            self._open(stack)
-            written = self.resumption.written if self.resumption else 0
+            self._out = stack.enter_context(ItemWriter(options, options.text_key))
+            self._rejects = side_file(stack, options.rejects, options)
+            self._clusters = side_file(stack, options.clusters, options)
             progress = stack.enter_context(
                 console.progress("writing", self.collected.new, "documents")
             )
-            for place, unit in enumerate(source.again_units()):
-                if place < written:
-                    number += len(unit)
-                    continue
+            for unit in read_ahead(source.again_units(), options.jobs or 1):
                 documents = np.arange(number, number + len(unit))
                 if options.mark:
                     self._mark(unit, number)
@@ -69,20 +70,8 @@ class Splicer:
                 self._tell(unit, number, documents)
                 number += len(unit)
                 progress.advance(len(unit))
-                if self.resumption is not None:
-                    self.resumption.wrote_unit(place + 1, self._out.bytes)
         self.result.bytes_out = self._out.bytes
         self._count()
-
-    def _open(self, stack: ExitStack) -> None:
-        options, before = self.options, self.resumption
-        parts = {name: before.open_part(name) if before else None
-                 for name in ("output", "rejects", "clusters")}  # fmt: skip
-        writer = ItemWriter(options, options.text_key, parts["output"])
-        writer.bytes = before.bytes_out if before else 0
-        self._out = stack.enter_context(writer)
-        self._rejects = side_file(stack, options.rejects, options, parts["rejects"])
-        self._clusters = side_file(stack, options.clusters, options, parts["clusters"])
 
     def _count(self) -> None:
         """Count what stays and what goes, and why."""
@@ -150,6 +139,18 @@ class Splicer:
         if decisions.same_url[document]:
             method = "url"
         return verdict.duplicate(method, float(decisions.jaccard[document]))
+
+
+def read_ahead(units: Iterator[Again], jobs: int) -> Iterator[Again]:
+    """Yield units while a thread of its own reads the next ones, if more than one may work."""
+    if jobs <= 1:
+        yield from units
+        return
+    with ThreadPoolExecutor(1) as pool:
+        pending = deque(pool.submit(next, units, None) for _ in range(AHEAD))
+        while (unit := pending.popleft().result()) is not None:
+            pending.append(pool.submit(next, units, None))
+            yield unit
 
 
 def _item(unit: Again, row: int) -> tuple[Place, Item]:
