@@ -20,6 +20,7 @@ from norcli.dedup.collecting import Collected
 from norcli.dedup.deciding import Decisions
 from norcli.dedup.options import DedupOptions
 from norcli.dedup.reading import Again, DocumentLines, Item, RecordSource
+from norcli.dedup.resuming import Resumption
 from norcli.dedup.statistics import DedupResult
 from norcli.dedup.writing import ItemWriter, Verdict, parsed, side_file
 from norcli.formats.documents import Place
@@ -37,12 +38,14 @@ class Splicer:
         collected: What is known of each document.
         decisions: What becomes of it.
         result: Counts what is written.
+        resumption: What was written before, if the run can go on after a kill.
     """
 
     options: DedupOptions
     collected: Collected
     decisions: Decisions
     result: DedupResult
+    resumption: Resumption | None = None
 
     def write(self, source: RecordSource, console: Console) -> None:
         """Write all outputs.
@@ -55,13 +58,16 @@ class Splicer:
         self._kept = self.decisions.kept
         self._without_id = np.frombuffer(self.collected.without_id, np.bool_)
         with ExitStack() as stack:
-            self._out = stack.enter_context(ItemWriter(options, options.text_key))
-            self._rejects = side_file(stack, options.rejects, options)
-            self._clusters = side_file(stack, options.clusters, options)
+            self._open(stack)
+            written = self.resumption.written if self.resumption else 0
             progress = stack.enter_context(
                 console.progress("writing", self.collected.new, "documents")
             )
-            for unit in read_ahead(source.again_units(), options.jobs or 1):
+            units = read_ahead(source.again_units(), options.jobs or 1)
+            for place, unit in enumerate(units):
+                if place < written:
+                    number += len(unit)
+                    continue
                 documents = np.arange(number, number + len(unit))
                 if options.mark:
                     self._mark(unit, number)
@@ -70,8 +76,20 @@ class Splicer:
                 self._tell(unit, number, documents)
                 number += len(unit)
                 progress.advance(len(unit))
+                if self.resumption is not None:
+                    self.resumption.wrote_unit(place + 1, self._out.bytes)
         self.result.bytes_out = self._out.bytes
         self._count()
+
+    def _open(self, stack: ExitStack) -> None:
+        options, before = self.options, self.resumption
+        parts = {name: before.open_part(name) if before else None
+                 for name in ("output", "rejects", "clusters")}  # fmt: skip
+        writer = ItemWriter(options, options.text_key, parts["output"])
+        writer.bytes = before.bytes_out if before else 0
+        self._out = stack.enter_context(writer)
+        self._rejects = side_file(stack, options.rejects, options, parts["rejects"])
+        self._clusters = side_file(stack, options.clusters, options, parts["clusters"])
 
     def _count(self) -> None:
         """Count what stays and what goes, and why."""
