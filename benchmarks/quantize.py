@@ -120,7 +120,7 @@ def write_tokenizer(directory: Path) -> None:
 
     examples = Path(__file__).resolve().parent.parent / "examples" / "data"
     text = directory / "text.txt"
-    lines = [line for file in sorted(examples.rglob("*.jsonl"))
+    lines = [line for file in sorted(examples.glob("*.jsonl"))
              for line in file.read_text(encoding="utf-8").splitlines()]  # fmt: skip
     text.write_text("\n".join(lines), encoding="utf-8")
     SentencePieceTrainer.train(

@@ -525,6 +525,7 @@ _norcli() {
         'quantize:--output'|'quantize:-o') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'quantize:--type') COMPREPLY=($(compgen -W 'F32 BF16 F16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 Q3_K_L Q3_K_M Q3_K_S' -- "$word")); return ;;
         'quantize:--name') COMPREPLY=(); return ;;
+        'quantize:--device') COMPREPLY=($(compgen -W 'cpu cuda' -- "$word")); return ;;
         'quantize:--imatrix') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'quantize:--save-imatrix') _norcli_files '@(*.gguf)'; return ;;
         'quantize:--imatrix-chunk') COMPREPLY=(); return ;;
@@ -785,7 +786,7 @@ _norcli() {
             fi ;;
         'quantize')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--adapter --base-model --output -o --overwrite --type --info --to-safetensors --name --allow-tokenizer-mismatch --imatrix --save-imatrix --imatrix-chunk --imatrix-tokens --report --report-text --report-chunk --report-tokens --context --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--adapter --base-model --output -o --overwrite --type --info --to-safetensors --name --device --allow-tokenizer-mismatch --imatrix --save-imatrix --imatrix-chunk --imatrix-tokens --report --report-text --report-chunk --report-tokens --context --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 _norcli_files '@(*.gguf)'
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'inspect' -- "$word"))

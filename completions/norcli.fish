@@ -715,6 +715,7 @@ complete -c norcli -n '__fish_seen_subcommand_from quantize' -l type -x -a 'F32 
 complete -c norcli -n '__fish_seen_subcommand_from quantize' -l info -d 'Show what a GGUF file holds, as quantize inspect does'
 complete -c norcli -n '__fish_seen_subcommand_from quantize' -l to-safetensors -d 'Write a GGUF file back as a model directory, weights decoded'
 complete -c norcli -n '__fish_seen_subcommand_from quantize' -l name -r -F -d 'Name of the model in the file'
+complete -c norcli -n '__fish_seen_subcommand_from quantize' -l device -x -a 'cpu cuda' -d 'Where the K types are worked out; the bytes are the same'
 complete -c norcli -n '__fish_seen_subcommand_from quantize' -l allow-tokenizer-mismatch -d 'Write the file even if llama.cpp tokenizes differently from the source'
 complete -c norcli -n '__fish_seen_subcommand_from quantize' -l imatrix -r -F -d 'Weigh errors by this importance matrix, or by one computed from this text'
 complete -c norcli -n '__fish_seen_subcommand_from quantize' -l save-imatrix -r -F -d 'Write the importance matrix as GGUF, for llama-quantize or a later run'

@@ -109,7 +109,7 @@ def test_bytes_do_not_depend_on_threads_nor_on_what_else_is_written(
 ) -> None:
     convert(model("mixtral"), tmp_path / "one.gguf", "Q4_K_M")
     # Small tiles make many of them, with tails.
-    monkeypatch.setattr("norcli.quantize.tiles.TILE_WEIGHTS", 5000)
+    monkeypatch.setattr("norcli.quantize.encoding.TILE_WEIGHTS", 5000)
     convert(model("mixtral"), tmp_path / "three.gguf", "Q4_K_M", jobs=3)
     convert(model("mixtral"), tmp_path / "{type}.gguf", "Q8_0", "Q4_K_M", name="one", jobs=2)
     one = (tmp_path / "one.gguf").read_bytes()
@@ -241,7 +241,7 @@ def test_memory_is_bounded_by_tiles_not_by_tensors(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sizes: list[int] = []
-    from norcli.quantize import convert as module
+    from norcli.quantize import encoding as module
 
     def measured(values: np.ndarray, kind: GgmlType, importance: None) -> np.ndarray:
         sizes.append(values.size)
@@ -249,6 +249,6 @@ def test_memory_is_bounded_by_tiles_not_by_tensors(
 
     encode = module.encode
     monkeypatch.setattr(module, "encode", measured)
-    monkeypatch.setattr("norcli.quantize.tiles.TILE_WEIGHTS", 4096)
+    monkeypatch.setattr("norcli.quantize.encoding.TILE_WEIGHTS", 4096)
     convert(model("llama"), tmp_path / "x.gguf", "Q8_0")
     assert max(sizes) == 4096

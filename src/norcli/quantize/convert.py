@@ -9,46 +9,29 @@ number of threads. Nothing intermediate is written.
 from __future__ import annotations
 
 import time
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
-from functools import partial
+from dataclasses import replace
 from typing import BinaryIO
-
-import numpy as np
 
 from norcli.console import Console
 from norcli.errors import DataError, UsageError
-from norcli.formats.gguf import GgmlType, padding_after
+from norcli.formats.gguf import padding_after
+from norcli.quantize.encoding import Work, encode_tiles
 from norcli.quantize.importance import (
     ImportanceMatrix,
     is_importance_matrix,
     read_importance,
     write_importance,
 )
-from norcli.quantize.kernels.decode import decode
-from norcli.quantize.kernels.encode import Bytes, Floats, encode
 from norcli.quantize.options import QuantizeOptions
 from norcli.quantize.parity import prove_vocabulary
-from norcli.quantize.plan import Layout, Source, Weights, lay_out, open_source
+from norcli.quantize.plan import Source, lay_out, open_source
 from norcli.quantize.quality import Quality
 from norcli.quantize.report import ConversionReport, FileReport, TensorErrors, describe_file
-from norcli.quantize.tiles import Tile, tiles_of
 from norcli.streams import atomic_file, check_output, refuse_terminal
 
 # Mapped pages are let go after this much, so that they never add up.
 RELEASE_BYTES = 64 << 20
-
-
-@dataclass(frozen=True)
-class Encoded:
-    """A tile's bytes for each file, with its squared errors and squared weights if measured."""
-
-    data: list[Bytes]
-    errors: list[float] = field(default_factory=list)
-    power: float = 0.0
 
 
 def quantize(options: QuantizeOptions, console: Console) -> ConversionReport:
@@ -109,7 +92,8 @@ def convert_source(source: Source, options: QuantizeOptions, console: Console) -
             stack.enter_context(atomic_file(layout.path, overwrite=options.overwrite))
             for layout in layouts
         ]
-        _write(source, layouts, streams, options.jobs or 1, errors, console)
+        work = Work(source, layouts, options.jobs or 1, options.device, options.report)
+        _write(work, streams, errors, console)
     return [
         describe_file(source, layout, errors[number] if errors else None, options.context)
         for number, layout in enumerate(layouts)
@@ -156,15 +140,15 @@ def with_importance(source: Source, options: QuantizeOptions, console: Console) 
 
 
 def _write(
-    source: Source, layouts: list[Layout], streams: list[BinaryIO], jobs: int,
-    errors: list[TensorErrors] | None, console: Console,
-) -> None:  # fmt: skip
+    work: Work, streams: list[BinaryIO], errors: list[TensorErrors] | None, console: Console
+) -> None:
+    source, layouts = work.source, work.layouts
     for layout, stream in zip(layouts, streams, strict=True):
         stream.write(layout.header)
     checkpoint, mapped = source.checkpoint, 0
     total = source.parameters / 1e6
     with console.progress("quantizing", total, "M weights") as progress:
-        for tile, encoded in _encode_tiles(source, layouts, jobs, errors is not None):
+        for tile, encoded in encode_tiles(work):
             for stream, data in zip(streams, encoded.data, strict=True):
                 stream.write(data.data)
             for known, error in zip(errors or (), encoded.errors, strict=True):
@@ -179,57 +163,3 @@ def _write(
             progress.advance(
                 tile.weights / 1e6, f"tensor {tile.index + 1} of {len(source.tensors)}"
             )
-
-
-def _encode_tiles(
-    source: Source, layouts: list[Layout], jobs: int, measures: bool
-) -> Iterator[tuple[Tile, Encoded]]:
-    """Yield the tiles in file order with their bytes for each file."""
-    tiles = tiles_of(source)
-    if jobs == 1:
-        for tile in tiles:
-            yield tile, _encode_tile(tile, layouts, source.checkpoint, measures)
-        return
-    waiting: deque[tuple[Tile, Future[Encoded]]] = deque()
-    with ThreadPoolExecutor(jobs) as pool:
-        try:
-            for tile in tiles:
-                work = partial(_encode_tile, tile, layouts, source.checkpoint, measures)
-                waiting.append((tile, pool.submit(work)))
-                if len(waiting) > 2 * jobs:
-                    done, future = waiting.popleft()
-                    yield done, future.result()
-            while waiting:
-                done, future = waiting.popleft()
-                yield done, future.result()
-        finally:
-            for _, future in waiting:
-                future.cancel()
-
-
-def _encode_tile(tile: Tile, layouts: list[Layout], checkpoint: Weights, measures: bool) -> Encoded:
-    values = tile.load()
-    path = None if tile.source is None else checkpoint.entries[tile.source].path
-    if not np.isfinite(values).all():
-        raise DataError(f'tensor "{tile.source}" holds NaN or infinite weights', path=path)
-    encoded: dict[GgmlType, Bytes] = {}
-    for layout in layouts:
-        kind = layout.choices[tile.index].kind
-        if kind not in encoded:
-            try:
-                encoded[kind] = encode(values, kind, tile.importance)
-            except DataError as error:
-                raise DataError(
-                    f'tensor "{tile.source}" holds {error.message}', path=path,
-                    hint="convert to BF16 or F32",
-                ) from error  # fmt: skip
-    kinds = [layout.choices[tile.index].kind for layout in layouts]
-    data = [encoded[kind] for kind in kinds]
-    if not measures:
-        return Encoded(data)
-    errors = {kind: _squares(decode(raw, kind) - values) for kind, raw in encoded.items()}
-    return Encoded(data, [errors[kind] for kind in kinds], _squares(values))
-
-
-def _squares(values: Floats) -> float:
-    return float(np.sum(np.square(values, dtype=np.float64)))

@@ -80,6 +80,10 @@ class QuantizeOptions(OutputOptions, GeneralOptions):
         None, help="Report the memory for this many tokens of context", group=REPORT, minimum=1,
         default_text="the model's, at most 4096",
     )  # fmt: skip
+    device: str = option(
+        "cpu", help="Where the K types are worked out; the bytes are the same",
+        group="Quantization", choices=("cpu", "cuda"),
+    )  # fmt: skip
     allow_tokenizer_mismatch: bool = option(
         False, help="Write the file even if llama.cpp tokenizes differently from the source",
         group="Quantization",

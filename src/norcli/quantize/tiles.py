@@ -42,8 +42,8 @@ class Tile:
     importance: Floats | None = None
 
 
-def tiles_of(source: Source) -> Iterator[Tile]:
-    """Yield the tiles of all tensors, in the order of the file."""
+def tiles_of(source: Source, tile_weights: int) -> Iterator[Tile]:
+    """Yield the tiles of all tensors, in the order of the file, of about so many weights."""
     for index, tensor in enumerate(source.tensors):
         if tensor.values is not None:
             flat = tensor.values.reshape(-1)
@@ -51,7 +51,7 @@ def tiles_of(source: Source) -> Iterator[Tile]:
             continue
         importance = source.importance
         weights = None if importance is None else importance.weights_of(tensor.name, tensor.shape)
-        yield from _tensor_tiles(source, tensor, index, weights)
+        yield from _tensor_tiles(source, tensor, index, weights, tile_weights)
 
 
 def _computed(values: Floats) -> Floats:
@@ -59,13 +59,13 @@ def _computed(values: Floats) -> Floats:
 
 
 def _tensor_tiles(
-    source: Source, tensor: PlannedTensor, index: int, weights: Floats | None
+    source: Source, tensor: PlannedTensor, index: int, weights: Floats | None, tile_weights: int
 ) -> Iterator[Tile]:
     matrices = list(_matrices(source.checkpoint, tensor))
     for number, (name, matrix) in enumerate(matrices):
         rows, columns = matrix.shape
         order = rotary_order(rows, tensor.heads) if tensor.transform == "rotary" else None
-        step = max(1, TILE_WEIGHTS // columns)
+        step = max(1, tile_weights // columns)
         for first in range(0, rows, step):
             end = min(first + step, rows)
             chosen: Any = slice(first, end) if order is None else order[first:end]
