@@ -44,9 +44,9 @@ def report_text(report: Report, width: int | None, color: bool) -> str:
         for item in section.items:
             if isinstance(item, Chart) and item.has_table:
                 continue
-            unit = f" ({item.unit})" if isinstance(item, Chart) else ""
+            caption = item.caption if isinstance(item, Chart) else item.title
             console.print()
-            console.print(Text(item.title + unit, style="bold"))
+            console.print(Text(caption, style="bold"))
             console.print(_chart(item) if isinstance(item, Chart) else _table(item))
             if item.note:
                 console.print(Text(item.note, style="dim"))
@@ -96,9 +96,7 @@ def _chart(chart: Chart) -> Any:
         else:
             for number, series in enumerate(chart.series):
                 size = round(2 * BAR_WIDTH * series.values[k] / most)
-                bar.append(
-                    signs[number % len(signs)] * size, style=_STYLES[series.colour % 8]
-                )
+                bar.append(signs[number % len(signs)] * size, style=_STYLES[series.colour % 8])
         drawn.add_row(Text(category), bar, Text(chart.labels[k]))
     if len(chart.series) > 1:
         legend = Text()

@@ -39,7 +39,7 @@ def _legend(chart: Chart, left: float) -> tuple[list[str], float]:
         return [], 0
     parts, x, y = [], left, 6.0
     for series in chart.series:
-        width = 26 + _LETTER * len(series.name)
+        width = 36 + _LETTER * len(series.name)
         if x + width > WIDTH and x > left:
             x, y = left, y + 20
         parts.append(f'<rect class="c{series.colour % COLOURS}" x="{x:.1f}" y="{y:.1f}" width="11" '

@@ -124,8 +124,8 @@ def _section(section: Section, number: int) -> str:
 
 def _chart(chart: Chart) -> str:
     note = f'<p class="note">{escape(chart.note)}</p>' if chart.note else ""
-    title = f"{escape(chart.title)} ({escape(chart.unit)})"
-    return f"<figure><figcaption>{title}</figcaption>\n{chart_svg(chart)}{note}</figure>"
+    caption = f"<figcaption>{escape(chart.caption)}</figcaption>"
+    return f"<figure>{caption}\n{chart_svg(chart)}{note}</figure>"
 
 
 def _table(table: Table) -> str:

@@ -83,6 +83,12 @@ class Chart:
     upright: bool = False
     has_table: bool = False
 
+    @property
+    def caption(self) -> str:
+        """The title, with the unit where it does not name it."""
+        named = self.unit in self.title.lower()
+        return self.title if named else f"{self.title} ({self.unit})"
+
     def sums(self) -> list[float]:
         """Return the length of each bar."""
         return [sum(s.values[k] for s in self.series) for k in range(len(self.categories))]
@@ -160,9 +166,9 @@ class Scale(NamedTuple):
         return f"{self.word} of {unit}" if self.word else unit
 
 
-def number(value: int) -> str:
-    """Return a whole number with a space between thousands."""
-    return f"{value:,}".replace(",", " ")
+def number(value: float, digits: int = 0) -> str:
+    """Return a number with a space between thousands."""
+    return f"{value:,.{digits}f}".replace(",", " ")
 
 
 def percent(value: float | None, digits: int = 2) -> str:

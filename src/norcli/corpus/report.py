@@ -143,7 +143,7 @@ def _counts_table(
         numbers += [counts.sentences] if statistics.has_sentences else []
         numbers += [counts.tokens] if statistics.has_tokens else []
         rows.append((
-            name, *map(number, numbers), format_bytes(counts.bytes), f"{counts.mean_words:.1f}",
+            name, *map(number, numbers), format_bytes(counts.bytes), number(counts.mean_words, 1),
             percent(statistics.amount(counts) / whole),
         ))  # fmt: skip
     bars = [statistics.amount(counts) / whole for counts in groups.values()]
@@ -194,7 +194,7 @@ def _years(statistics: CorpusStatistics) -> Section:
     groups = {name: statistics.count(year=names) for name, names in members.items()}
     dated = {name: counts for name, counts in groups.items() if name[:1].isdigit()}
     items: list[Table | Chart] = [_counts_table(statistics, title, heading, groups)]
-    if dated:
+    if len(dated) > 1:
         amounts = tuple(float(statistics.amount(counts)) for counts in dated.values())
         labels = tuple(number(counts.documents) for counts in dated.values())
         items.append(Chart(
