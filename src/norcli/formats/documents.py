@@ -113,7 +113,8 @@ def shard_parts(paths: list[str], shard: str | None, cut_lines: bool = True) -> 
             start, stop = max(low - begin, 0), min(high - begin, size)
             if start < stop:
                 parts.append(Part(path, start, stop if stop < size else None))
-        elif low <= begin < high:
+        elif low <= begin < high or (begin == total and index == count - 1):
+            # Empty files at the end begin where nothing is left.
             parts.append(Part(path, 0, None))
         begin += size
     return parts

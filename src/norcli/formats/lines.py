@@ -13,8 +13,10 @@ from typing import BinaryIO, NamedTuple
 
 from norcli.errors import DataError
 from norcli.formats.compression import (
+    GZIP_MAGIC,
     MAX_LINE_BYTES,
     PARQUET_MAGIC,
+    ZSTD_MAGIC,
     decompressed,
     peek_magic,
     reading,
@@ -79,8 +81,9 @@ def part_blocks(
                 path=part.name,
                 hint="save it first as FILE.parquet",
             )
-        if (part.start == 0 and part.stop is None) or is_wide(head):
-            # Sixteen-bit text cannot be cut at bytes: all of it belongs to the first part.
+        packed = head.startswith(GZIP_MAGIC) or head == ZSTD_MAGIC
+        if (part.start == 0 and part.stop is None) or packed or is_wide(head):
+            # Neither packed nor sixteen-bit text can be cut: all of it belongs to the first part.
             if part.start == 0:
                 text = utf8_text(decompressed(rest), part.name)
                 if as_values:

@@ -67,27 +67,40 @@ def read_batches(stream: BinaryIO, name: str, batch_bytes: int) -> Iterator[tupl
                 writer.write_batch(batch)
             yield row, sink.getvalue().to_pybytes()
             row += batch.num_rows
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         reason = str(error).partition("\n")[0]
         line = row if row > 1 else None
         raise DataError(f"not a readable Parquet file: {reason}", path=name, line=line) from error
 
 
-def rows_of_batch(data: bytes) -> list[dict[str, Any]]:
-    """Return the records of an Arrow stream made by `read_batches`, in the types of JSON.
+def rows_of_batch(data: bytes) -> Iterator[dict[str, Any] | None]:
+    """Yield the records of an Arrow stream made by `read_batches`, in the types of JSON.
 
     Bytes become text where they are UTF-8 and hexadecimal digits elsewhere, decimals floats, times
-    text.
+    text. None stands for a row with a text that is not UTF-8.
     """
     import pyarrow as pa
 
     table = pa.ipc.open_stream(data).read_all()
-    rows: list[dict[str, Any]] = table.to_pylist()
     odd = [field.name for field in table.schema if _ODD_TYPES.search(str(field.type))]
-    for row in rows if odd else ():
-        for name in odd:
-            row[name] = _as_json(row[name])
-    return rows
+    for row in _rows(table):
+        if row is not None:
+            for name in odd:
+                row[name] = _as_json(row[name])
+        yield row
+
+
+def _rows(table: Any) -> Iterator[dict[str, Any] | None]:
+    try:
+        yield from table.to_pylist()
+        return
+    except UnicodeDecodeError:
+        pass  # Arrow does not say in which row.
+    for number in range(table.num_rows):
+        try:
+            yield table.slice(number, 1).to_pylist()[0]
+        except UnicodeDecodeError:
+            yield None
 
 
 _ODD_TYPES = re.compile(r"binary|decimal|time32|time64|duration|interval|uuid")

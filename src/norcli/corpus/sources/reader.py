@@ -153,8 +153,8 @@ class _Files:
 def _units_of_part(opened: Opened, options: CrawlFilterOptions) -> Iterator[Unit]:
     part, form, layout, stream = opened
     most = options.max_record_mib << 20
-    if form == "json" or (layout is not None and layout.group_by):
-        # Neither can be cut at lines: all belongs to the shard in which the file begins.
+    if form not in ("jsonl", "text") or (layout is not None and layout.group_by):
+        # What cannot be cut at lines belongs to the shard in which the file begins.
         if part.start:
             return
         part = part._replace(stop=None)
@@ -181,7 +181,7 @@ def _row_units(source: BinaryIO, name: str, options: CrawlFilterOptions) -> Iter
     layout = None
     for first_row, data in read_batches(source, name, UNIT_BYTES):
         if first_row == 1:
-            layout = layout_of(options, name, rows_of_batch(data)[0])
+            layout = layout_of(options, name, next(rows_of_batch(data)))
         yield RowsUnit(name, first_row, data, layout)
 
 

@@ -152,9 +152,14 @@ class RowsUnit:
 
     def documents(self, options: CrawlFilterOptions, bad: RecordPolicy) -> Iterator[RawDocument]:
         """Make records of the rows."""
-        rows = enumerate(rows_of_batch(self.data), self.first_row)
-        records = ((Place(self.name, row), record) for row, record in rows)
-        yield from _documents(records, self.layout, options, bad)
+        yield from _documents(self._records(bad), self.layout, options, bad)
+
+    def _records(self, bad: RecordPolicy) -> Iterator[tuple[Place, dict[str, Any]]]:
+        for row, record in enumerate(rows_of_batch(self.data), self.first_row):
+            if record is None:
+                bad.handle(DataError("a text in it is not UTF-8", path=self.name, line=row))
+            else:
+                yield Place(self.name, row), record
 
 
 @dataclass(frozen=True, slots=True)
