@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from norcli.corpus import extraction
-from norcli.corpus.extraction import charset_of_header, decode_page, extract_page
+from norcli.corpus.extraction import PageFault, charset_of_header, decode_page, extract_page
 
 SENTENCE = "Blåbærene på Ørlandet er modne, og alle er ute og plukker til syltetøyet."
 
@@ -67,12 +67,50 @@ def test_main_text_without_menu_and_footer() -> None:
     assert got.url == "https://bar.example/a?b=1&c=2"
 
 
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"<div>" * 10_000 + b"hei" + b"</div>" * 10_000, "page_too_deep"),
+        (b"<p>hei</p>" * 5_000_000, "page_too_large"),
+        (b"<div>" * 300 + b"<p>hei</p>" * 40_000, "page_too_complex"),
+    ],
+    ids=("10,000 levels", "50 MB", "deep and long"),
+)
+def test_bounds_are_faults_with_a_name_a_value_and_a_limit(data: bytes, reason: str) -> None:
+    with pytest.raises(PageFault) as caught:
+        extract_page(data)
+    assert caught.value.reason == reason
+    assert int(caught.value.value) > int(caught.value.limit)
+
+
+def test_terms_headings_and_short_lines_of_the_text_are_kept() -> None:
+    body = (
+        "<div id='wrap'><ul class='docnav'><li><a href='/p'>Forrige</a></li></ul>"
+        f"<div class='section'><h2>Bær</h2><div class='para'>{SENTENCE} {SENTENCE}</div>"
+        f"<dl><dt>Blåbær</dt><dd>{SENTENCE}</dd></dl><pre>a\n  b</pre>"
+        f"<div class='sidebar'><p>{SENTENCE * 3}</p></div>"
+        f"<h3>Mengder</h3><table><tr><td>Sukker</td><td>2 dl</td></tr></table><p>{SENTENCE}</p>"
+        "<h3>Les også</h3><ul><li><a href='/x'>En annen sak om bær og sopp i skogen</a></li></ul>"
+        "</div><div class='cookie-banner'>Vi bruker informasjonskapsler på nettsidene.</div></div>"
+    )
+    lines = extract_page(page(body).encode()).text.split("\n")
+    assert lines == [
+        "Bær", f"{SENTENCE} {SENTENCE}", "Blåbær", SENTENCE, "a", "  b", SENTENCE * 3, "Mengder",
+        "Sukker | 2 dl", SENTENCE,
+    ]  # fmt: skip
+
+
+def test_names_that_only_contain_a_word_are_not_taken_for_it() -> None:
+    body = f"<div id='textshared12'><h1>Bær</h1><p>{SENTENCE}</p><p>{SENTENCE[::-1]}</p></div>"
+    assert SENTENCE in extract_page(page(body).encode()).text
+
+
 def test_a_page_without_text_gives_none_and_a_large_one_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     assert extract_page(b"<html><body></body></html>").text == ""
     monkeypatch.setattr(extraction, "MAX_PAGE_BYTES", 10)
-    with pytest.raises(ValueError, match="larger than"):
+    with pytest.raises(PageFault, match="page_too_large"):
         extract_page(b"<html><body></body></html>")
 
 
@@ -90,4 +128,5 @@ def test_hostile_pages_give_a_text_or_an_error(data: bytes) -> None:
     try:
         assert isinstance(extract_page(data).text, str)
     except ValueError as error:
-        assert "extraction failed" in str(error)
+        assert isinstance(error, PageFault)
+        assert error.reason in ("page_too_deep", "extraction_failed")

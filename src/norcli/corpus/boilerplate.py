@@ -6,6 +6,7 @@ did. The lists are data (boilerplate.toml); only whole lines are taken out.
 
 from __future__ import annotations
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -28,6 +29,10 @@ class BoilerplateLines:
         self._cookie_length: int = data["cookie_line_length"]
         self._things = tuple(data["cookie_things"])
         self._acts = tuple(data["cookie_acts"])
+        self._dated_length: int = data["dated_line_length"]
+        self._dated = re.compile(
+            rf"(?:{'|'.join(map(re.escape, data['dated_words']))})\b.*\b(?:19|20)[0-9]{{2}}\b"
+        )
         self._longest = max(map(len, self._lines)) + 8
 
     def matches(self, line: str) -> bool:
@@ -40,6 +45,8 @@ class BoilerplateLines:
             return False
         begin = lower.lstrip(_EDGES)
         if len(begin) <= self._longest and begin.rstrip(_EDGES) in self._lines:
+            return True
+        if len(begin) <= self._dated_length and self._dated.match(begin) is not None:
             return True
         return begin[:2] in self._starts and begin.startswith(self._prefixes)
 

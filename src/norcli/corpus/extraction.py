@@ -40,6 +40,20 @@ _BYTE_ORDER_MARKS = (
 _AS_WINDOWS = {"iso8859-1", "ascii", "latin-1", "latin1"}
 
 
+class PageFault(ValueError):
+    """A page that nothing is made of.
+
+    Attributes:
+        reason: Its name in the funnel.
+        value: What was measured, or the error.
+        limit: The most that is taken, "" for an error.
+    """
+
+    def __init__(self, reason: str, value: int | str, limit: int | str = "") -> None:
+        super().__init__(f"{reason}: {value}")
+        self.reason, self.value, self.limit = reason, value, limit
+
+
 class ExtractedPage(NamedTuple):
     """What a page holds; all but the text only where the page says it, `date` as YYYY-MM-DD."""
 
@@ -107,23 +121,21 @@ def extract_page(data: bytes, charset: str | None = None) -> ExtractedPage:
         charset: What the HTTP header said.
 
     Raises:
-        ValueError: The page is too large, or trafilatura gave up on it.
+        PageFault: The page is too large or too deep, or trafilatura gave up on it.
     """
-    import trafilatura
-
     if len(data) > MAX_PAGE_BYTES:
-        raise ValueError(f"page is larger than {MAX_PAGE_BYTES >> 20} MiB")
+        raise PageFault("page_too_large", len(data), MAX_PAGE_BYTES)
     # It logs pages it finds nothing in as errors; the funnel counts them.
     logging.getLogger("trafilatura").setLevel(logging.CRITICAL)
     page = decode_page(data, charset).replace("\0", "")
     try:
-        # A declaration inside an already decoded string makes lxml refuse it.
-        text = trafilatura.extract(
-            re.sub(r"^\s*<\?xml[^>]*\?>", "", page, count=1),
-            include_comments=False, include_tables=True, deduplicate=False,
-        )  # fmt: skip
-    except Exception as error:  # a library over hostile input: whatever it raises, one page is lost
-        raise ValueError(f"extraction failed: {type(error).__name__}") from error
+        text = _main_text(page)
+    except PageFault:
+        raise
+    except (
+        Exception
+    ) as error:  # libraries over hostile input: whatever they raise, one page is lost
+        raise PageFault("extraction_failed", type(error).__name__) from error
     title = _TITLE.search(page)
     date = _DATE_META.search(page)
     iso = _ISO_DATE.search(date.group(1)) if date else None
@@ -134,3 +146,23 @@ def extract_page(data: bytes, charset: str | None = None) -> ExtractedPage:
         iso.group() if iso else None,
         html.unescape(canonical.group(1)) if canonical else None,
     )
+
+
+def _main_text(page: str) -> str:
+    from lxml import html as lxml_html
+
+    from norcli.corpus.main_text import MAX_DEPTH, MAX_PATHS, extract_main_text, measure_tree
+
+    # As bytes with the charset told: lxml refuses a declaration inside a decoded string.
+    parser = lxml_html.HTMLParser(
+        encoding="utf-8", remove_comments=True, remove_pis=True, huge_tree=True
+    )
+    if not page.strip():
+        return ""
+    tree = lxml_html.document_fromstring(page.encode("utf-8", "replace"), parser)
+    elements, depth = measure_tree(tree)
+    if depth > MAX_DEPTH:
+        raise PageFault("page_too_deep", depth, MAX_DEPTH)
+    if elements * depth > MAX_PATHS:
+        raise PageFault("page_too_complex", elements * depth, MAX_PATHS)
+    return extract_main_text(tree)

@@ -16,6 +16,7 @@ STAGES: dict[str, tuple[str, ...]] = {
         "not_html",
         "page_too_large",
         "page_too_deep",
+        "page_too_complex",
         "extraction_failed",
         "no_main_text",
     ),

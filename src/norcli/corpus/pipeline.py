@@ -16,7 +16,7 @@ import numpy as np
 
 from norcli.corpus.annotations import annotate, take_annotation
 from norcli.corpus.boilerplate import BoilerplateLines
-from norcli.corpus.extraction import extract_page
+from norcli.corpus.extraction import PageFault, extract_page
 from norcli.corpus.hooks import MODEL_FIELD, Hooks, check_hooks
 from norcli.corpus.language.codes import NORWEGIAN, UNDETERMINED, normalize_code
 from norcli.corpus.language.identifier import pack
@@ -191,8 +191,8 @@ class FilterPipeline:
                 return work  # not worth opening: it is dropped in a moment
             try:
                 page = extract_page(raw.page, raw.charset)
-            except ValueError as error:
-                work.violation = Violation("extraction_failed", str(error), "")
+            except PageFault as fault:
+                work.violation = Violation(fault.reason, fault.value, fault.limit)
                 return work
             work.text = page.text
             if page.title:
