@@ -31,8 +31,8 @@ from norcli.errors import (
     ResumableStopError,
     UsageError,
 )
-from norcli.options import GeneralOptions
-from norcli.resume import Journal, effective_config
+from norcli.options import GeneralOptions, option
+from norcli.resume import Journal, effective_config, watched_files
 from norcli.streams import Interruption
 
 UNITS = 12
@@ -172,6 +172,15 @@ def test_a_kill_between_any_two_steps_loses_nothing(
         assert job.contents() == whole.contents(), step
 
 
+@pytest.fixture()
+def no_fsync() -> Iterator[None]:
+    """Hundreds of runs wait long for a busy disk, and no power fails here."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(resume.os, "fsync", lambda descriptor: None)
+        yield
+
+
+@pytest.mark.usefixtures("no_fsync")
 @settings(max_examples=150, deadline=None, suppress_health_check=list(HealthCheck))
 @given(suffix=st.sampled_from([".jsonl", ".jsonl.gz", ".jsonl.zst"]), seed=st.integers(0, 10**9))
 def test_a_kill_after_any_byte_gives_the_same_result(
@@ -366,6 +375,24 @@ def test_incidental_options_do_not_change_the_configuration() -> None:
     plain = effective_config(GeneralOptions())
     assert effective_config(GeneralOptions(jobs=4, quiet=True, progress=False)) == plain
     assert effective_config(GeneralOptions(seed=1)) != plain
+
+
+@dataclass(kw_only=True)
+class Wanting(GeneralOptions):
+    rules: str | None = option(None, help="Rules", complete="file:.toml")
+    lists: list[str] = option(default_factory=list, help="Lists", complete="file")
+    rejects: str | None = option(None, help="Rejects", complete="file")
+    note: str = option("", help="Note")
+
+
+def test_all_files_that_options_name_are_watched(in_tmp: Path) -> None:
+    Path("lists").mkdir()
+    for name in ("rules.toml", "in.jsonl", "lists/a", "lists/b", "rejects", "note", "stats"):
+        Path(name).write_text("x")
+    options = Wanting(rules="rules.toml", lists=["lists", "missing"], rejects="rejects",
+                      note="note", stats="stats")  # fmt: skip
+    found = watched_files(options, ["in.jsonl"], ["rejects"])
+    assert found == ["in.jsonl", "rules.toml", "lists/a", "lists/b"]
 
 
 def run_in_child(folder: str) -> None:

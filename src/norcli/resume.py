@@ -13,7 +13,7 @@ import errno
 import hashlib
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from types import TracebackType
@@ -31,6 +31,7 @@ from norcli.errors import (
 )
 from norcli.formats.compression import compressed
 from norcli.locks import RunLock
+from norcli.options import option_fields
 from norcli.streams import BLOCK_BYTES, Interruption, check_output, remove_stale
 
 FORMAT = 1
@@ -63,6 +64,28 @@ def effective_config(options: Any, incidental: frozenset[str] = frozenset()) -> 
         if field.name not in left_out
     }
     return {**values, "norcli_version": __version__}
+
+
+def watched_files(options: Any, inputs: Iterable[str], outputs: Iterable[str]) -> list[str]:
+    """Return all files that a run reads: its inputs, and what options such as --rules name.
+
+    Args:
+        options: An options dataclass; files and folders are told by how they are completed.
+        inputs: The input files.
+        outputs: Files that options name because they are written.
+    """
+    found, written = dict.fromkeys(inputs), set(outputs)
+    for field in option_fields(type(options)):
+        value = getattr(options, field.name)
+        kind = (field.info.complete or "").partition(":")[0]
+        if kind not in ("file", "dir") or field.name in INCIDENTAL_OPTIONS:
+            continue
+        for path in value if isinstance(value, list) else [value]:
+            if path is None or path in written or path == "-":
+                continue
+            folder = sorted(Path(path).rglob("*")) if Path(path).is_dir() else [Path(path)]
+            found |= dict.fromkeys(str(file) for file in folder if file.is_file())
+    return list(found)
 
 
 def config_digest(config: Mapping[str, Any]) -> str:
@@ -386,12 +409,7 @@ class _DiskErrors:
     def __enter__(self) -> None:
         return
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, traceback: object) -> None:
         if isinstance(error, OSError) and error.errno in _DISK_ERRORS:
             raise IOFailureError(
                 f"cannot be written: {os.strerror(error.errno).lower()}", path=self._folder,

@@ -24,7 +24,7 @@ from norcli.corpus.funnel import Funnel
 from norcli.corpus.options import CrawlFilterOptions
 from norcli.errors import DataError
 from norcli.formats.documents import input_bytes
-from norcli.resume import effective_config, run_header
+from norcli.resume import effective_config, run_header, watched_files
 from norcli.streams import atomic_file
 
 FILTER, FINISH = "filter", "finish"
@@ -41,7 +41,7 @@ def plan_run(options: CrawlFilterOptions) -> Run:
     paths = check_run(_in_one_process(options))
     tasks = options.tasks or 1
     settings = dataclasses.replace(options, inputs=paths, files_from=None)
-    watched = [*paths, *([options.rules] if options.rules else [])]
+    watched = watched_files(options, paths, outputs.values())
     run = Run(
         folder=work_folder(options.work_dir, options.output),
         command="crawl-filter",

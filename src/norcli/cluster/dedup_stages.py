@@ -57,8 +57,7 @@ from norcli.dedup.statistics import DedupResult, source_pairs
 from norcli.dedup.survivors import Policy, choose_survivors
 from norcli.errors import UsageError
 from norcli.formats.documents import input_paths
-from norcli.options import RecordInputOptions
-from norcli.resume import effective_config, run_header
+from norcli.resume import effective_config, run_header, watched_files
 from norcli.streams import atomic_file
 
 CLUSTERS, WRITE, FINISH = "clusters", "write", "finish"
@@ -76,9 +75,7 @@ def plan_run(options: DedupOptions) -> Run:
     plan_of_one_process(in_one_process(options))
     paths, tasks = input_paths(options), options.tasks or 1
     settings = dataclasses.replace(options, inputs=paths, files_from=None)
-    watched = [*paths, *input_paths(RecordInputOptions(inputs=options.decontaminate or ["-"]))]
-    watched = [path for path in watched if path != "-" or "-" in paths]
-    watched += [f"{folder}/index.json" for folder in options.against]
+    watched = watched_files(options, paths, outputs.values())
     run = Run(
         folder=work_folder(options.work_dir, options.output),
         command="dedup",

@@ -21,7 +21,7 @@ from norcli.formats.bad_records import FaultList
 from norcli.formats.compression import compressed
 from norcli.formats.documents import format_of
 from norcli.formats.parquet import ParquetSink
-from norcli.resume import Journal, effective_config
+from norcli.resume import Journal, effective_config, watched_files
 from norcli.streams import atomic_file, check_output, refuse_terminal, stdout_is_terminal
 
 COMMIT_UNITS = 16
@@ -187,10 +187,10 @@ def _open_journal(options: CrawlFilterOptions, inputs: list[str], console: Conso
         raise UsageError(
             "--resume cannot go on inside a Parquet file", hint="write .jsonl.zst instead"
         )
-    lists = [path for path in (options.rules, options.files_from) if path is not None]
     return Journal.open(
-        options.output, parts=parts, config=effective_config(options), inputs=[*inputs, *lists],
-        overwrite=options.overwrite, console=console,
+        options.output, parts=parts, config=effective_config(options),
+        inputs=watched_files(options, inputs, parts.values()), overwrite=options.overwrite,
+        console=console,
     )  # fmt: skip
 
 
