@@ -13,15 +13,19 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import orjson
 
 from norcli.console import Console
 from norcli.corpus.mixture import (
+    EPOCH_FIELD,
+    NEEDS_PARSING,
     BlockSurveyor,
+    LineLabels,
     MixPlan,
     PartFinder,
     PartPlan,
-    Stamp,
+    Survey,
     buckets_of,
     plan_mixture,
     stamp,
@@ -36,8 +40,6 @@ from norcli.formats.bad_records import FaultList
 from norcli.formats.documents import RecordWriter, input_paths, text_id
 from norcli.formats.lines import Part
 from norcli.streams import check_output
-
-EPOCH_FIELD = "mix_epoch"
 
 Item = bytes | dict[str, Any]
 
@@ -108,9 +110,7 @@ def check_mix(options: MixOptions) -> list[str]:
     return list(dict.fromkeys(paths))
 
 
-def make_plan(
-    options: MixOptions, recipe: Recipe, console: Console
-) -> tuple[MixPlan, dict[str, Stamp]]:
+def make_plan(options: MixOptions, recipe: Recipe, console: Console) -> tuple[MixPlan, Survey]:
     """Read the inputs once and work out what to write.
 
     Raises:
@@ -120,7 +120,7 @@ def make_plan(
     unit = options.chosen_unit(recipe.unit)
     total = None if options.total is None else parse_amount(options.total)
     found = survey(options, recipe, paths, console)
-    return plan_mixture(recipe, found, unit, total, options.max_epochs), found.stamps
+    return plan_mixture(recipe, found, unit, total, options.max_epochs), found
 
 
 def mix(options: MixOptions, console: Console) -> MixResult:
@@ -130,16 +130,19 @@ def mix(options: MixOptions, console: Console) -> MixResult:
         NorcliError: Bad input, options, recipe or output; nothing is left under its name.
     """
     recipe = load_parts(options)
-    plan, stamps = make_plan(options, recipe, console)
+    plan, found = make_plan(options, recipe, console)
     plan.check(recipe.by)
     if plan.left_out:
         console.warn(f"{plan.left_out} documents are of no part of the recipe and left out")
-    for path, before in stamps.items():
+    for path, before in found.stamps.items():
         if stamp(path) != before:
             raise DataError("was changed while it was being read", path=path)
     finder = PartFinder(recipe)
     measure = surveyor(options, recipe)()
-    readers = [_PartReader(k, part, finder, measure, options) for k, part in enumerate(plan.parts)]
+    readers = [
+        _PartReader(k, part, finder, measure, options, found.labels)
+        for k, part in enumerate(plan.parts)
+    ]
     items = _interleaved(readers) if options.order == "interleaved" else _one_by_one(readers)
     with (
         RecordWriter(options, options.text_key) as writer,
@@ -154,12 +157,38 @@ def mix(options: MixOptions, console: Console) -> MixResult:
     return MixResult(plan, [r.documents for r in readers], [r.amount for r in readers])
 
 
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """A document of a part: its line, or what it was parsed to, or both."""
+
+    line: bytes | None
+    fields: dict[str, Any] | None
+    text: str = ""
+
+    def text_of(self, key: str) -> str:
+        """Return its text."""
+        if self.fields is None:
+            assert self.line is not None, "one of the two is there"
+            return str(orjson.loads(self.line)[key])
+        return self.text
+
+    def marked(self, epoch: int) -> Item:
+        """Return it with its epoch, and with an id where it came without one."""
+        if self.fields is None:
+            assert self.line is not None, "one of the two is there"
+            return b'%s,"%s":%d}' % (self.line.rstrip()[:-1].rstrip(), EPOCH_FIELD.encode(), epoch)
+        fields = self.fields
+        if fields.get("id") is None:
+            fields = {"id": text_id(self.text), **{k: v for k, v in fields.items() if k != "id"}}
+        return fields | {EPOCH_FIELD: epoch}
+
+
 class _PartReader:
     """The documents of one part as they are to be written, epoch after epoch."""
 
     def __init__(
         self, number: int, plan: PartPlan, finder: PartFinder, measure: BlockSurveyor,
-        options: MixOptions,
+        options: MixOptions, labels: LineLabels,
     ) -> None:  # fmt: skip
         self.number = number
         self.plan = plan
@@ -168,6 +197,7 @@ class _PartReader:
         self._finder = finder
         self._measure = measure
         self._options = options
+        self._labels = labels
 
     def items(self) -> Iterator[Item]:
         """Yield lines and records, marked with their epoch."""
@@ -183,48 +213,51 @@ class _PartReader:
     def _epoch(self, epoch: int, cut: tuple[int, int] | None) -> Iterator[Item]:
         """Yield one epoch: all documents, or those of the first buckets and some of the next."""
         seen, rest = 0, 0 if cut is None else cut[1]
-        parts = [Part(path, 0, None) for path in self.plan.size.paths]
-        for block in read_blocks(parts, self._options):
-            found = list(self._of_block(block))
-            taken = np.ones(len(found), bool)
-            if cut is not None:
-                name = self.plan.size.name
-                buckets = buckets_of(self._options.seed, name, seen, len(found))
-                taken = buckets < cut[0]
-                for k in np.flatnonzero(buckets == cut[0]).tolist():
-                    amount = int(self._measure.amounts([found[k][2]])[0])
-                    # Taken if that comes nearer to the amount wanted than leaving it.
-                    if rest > 0 and amount <= 2 * rest:
-                        taken[k] = True
-                        rest -= amount
-                        self.amount += amount
-            seen += len(found)
-            for k in np.flatnonzero(taken).tolist():
-                self.documents += 1
-                yield _marked(*found[k], epoch)
+        for path in self.plan.size.paths:
+            for block in read_blocks([Part(path, 0, None)], self._options):
+                found = list(self._of_block(block, path))
+                taken = np.ones(len(found), bool)
+                if cut is not None:
+                    taken, rest = self._drawn(found, seen, cut[0], rest)
+                seen += len(found)
+                for k in np.flatnonzero(taken).tolist():
+                    self.documents += 1
+                    yield found[k].marked(epoch)
 
-    def _of_block(self, block: RecordBlock) -> Iterator[tuple[bytes | None, dict[str, Any], str]]:
-        """Yield the part's documents in a block: the line, if it is one of JSON, record, text."""
-        lines: Sequence[bytes] | None = None
-        if block.lines is not None and not block.is_text:
-            lines = block.lines.data.split(b"\n")
-        # What is wrong was told in the first pass.
-        for place, fields, text in block.documents(self._options.text_key, FaultList()):
-            if self._finder.number(fields) != self.number:
-                continue
-            first = block.lines.first_line if block.lines is not None else 0
-            yield (None if lines is None else lines[place.line - first]), fields, text
+    def _drawn(
+        self, found: Sequence[_Found], seen: int, bucket: int, rest: int
+    ) -> tuple[npt.NDArray[np.bool_], int]:
+        """Return which documents of a block are drawn, and what is still to be taken."""
+        buckets = buckets_of(self._options.seed, self.plan.size.name, seen, len(found))
+        taken = buckets < bucket
+        for k in np.flatnonzero(buckets == bucket).tolist() if rest > 0 else ():
+            amount = int(self._measure.amounts([found[k].text_of(self._options.text_key)])[0])
+            # Taken if that comes nearer to the amount wanted than leaving it.
+            if rest > 0 and amount <= 2 * rest:
+                taken[k] = True
+                rest -= amount
+                self.amount += amount
+        return taken, rest
 
-
-def _marked(line: bytes | None, fields: dict[str, Any], text: str, epoch: int) -> Item:
-    """Return a document with its epoch, and with an id where it came without one."""
-    if fields.get("id") is None:
-        fields = {"id": text_id(text), **{k: v for k, v in fields.items() if k != "id"}}
-        line = None
-    if line is None or EPOCH_FIELD in fields:
-        marked = fields | {EPOCH_FIELD: epoch}
-        return marked if line is None else orjson.dumps(marked)
-    return b'%s,"%s":%d}' % (line.rstrip()[:-1].rstrip(), EPOCH_FIELD.encode(), epoch)
+    def _of_block(self, block: RecordBlock, path: str) -> Iterator[_Found]:
+        """Yield the part's documents in a block."""
+        key = self._options.text_key
+        if block.lines is None or block.is_text:
+            # What is wrong was told in the first pass.
+            for _, fields, text in block.documents(key, FaultList()):
+                if self._finder.number(fields) == self.number:
+                    yield _Found(None, fields, text)
+            return
+        data = block.lines.data
+        if not data:  # a line that was too long
+            return
+        count = data.count(b"\n") + (not data.endswith(b"\n"))
+        labels = self._labels.read(path, block.lines.first_line, count)
+        mine = np.flatnonzero((labels & ~NEEDS_PARSING == self.number) & (labels >= 0))
+        lines = data.split(b"\n") if len(mine) else []
+        for k in mine.tolist():
+            fields = orjson.loads(lines[k]) if labels[k] & NEEDS_PARSING else None
+            yield _Found(lines[k], fields, "" if fields is None else str(fields[key]))
 
 
 def _one_by_one(readers: Sequence[_PartReader]) -> Iterator[Item]:

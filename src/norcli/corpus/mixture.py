@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,7 +31,11 @@ from norcli.formats.bad_records import BadRecords, FaultList
 from norcli.formats.lines import Part
 
 BUCKETS = 1 << 14
+NO_DOCUMENT = -1
+NEEDS_PARSING = 1 << 30
+"""Set in the label of a line that cannot pass through as it is."""
 REST = "the rest"
+EPOCH_FIELD = "mix_epoch"
 _MOST_VALUES = 8
 
 Integers = npt.NDArray[np.int64]
@@ -85,20 +90,50 @@ class Survey:
         parts: Sizes in the order of the recipe, then the rest.
         others: Some values of the field that the recipe does not name.
         stamps: Size and time of change of each file, to notice a change before the second pass.
+        labels: The part of each line of JSON, so that the second pass need not parse them.
     """
 
     parts: list[PartSize]
     others: list[str] = field(default_factory=list)
     stamps: dict[str, Stamp] = field(default_factory=dict)
+    labels: LineLabels = field(default_factory=lambda: LineLabels())
+
+
+class LineLabels:
+    """The part of each line, four bytes a line in a temporary file."""
+
+    def __init__(self) -> None:
+        self._file = tempfile.TemporaryFile()  # noqa: SIM115 -- lives as long as the run
+        self._starts: dict[str, int] = {}
+
+    def add(self, path: str, labels: npt.NDArray[np.int32]) -> None:
+        """Append the labels of a block of lines."""
+        self._starts.setdefault(path, self._file.tell())
+        self._file.write(labels.tobytes())
+
+    def read(self, path: str, first_line: int, count: int) -> npt.NDArray[np.int32]:
+        """Return the labels of lines of a file, numbered from 1."""
+        self._file.flush()
+        start = self._starts[path] + 4 * (first_line - 1)
+        return np.frombuffer(os.pread(self._file.fileno(), 4 * count, start), np.int32)
 
 
 class BlockParts(NamedTuple):
-    """The documents of a block: their parts, amounts, unnamed values, and what was wrong."""
+    """What is known of a block.
+
+    Attributes:
+        parts: The parts of its documents.
+        amounts: Their amounts.
+        others: Values that no part is named after.
+        faults: What was wrong.
+        labels: For lines of JSON, the part of each line.
+    """
 
     parts: Integers
     amounts: Integers
     others: list[str]
     faults: FaultList
+    labels: npt.NDArray[np.int32] | None
 
 
 class PartFinder:
@@ -143,14 +178,24 @@ class BlockSurveyor:
         faults = FaultList()
         numbers, texts = [], []
         others: dict[str, None] = {}
-        for _, fields, text in block.documents(self._text_key, faults):
+        labels = None
+        first = 0
+        if block.lines is not None and not block.is_text:
+            labels = np.full(block.lines.data.count(b"\n") + 1, NO_DOCUMENT, np.int32)
+            first = block.lines.first_line
+        for place, fields, text in block.documents(self._text_key, faults):
             number = self._finder.number(fields)
+            if labels is not None:
+                passes = fields.get("id") is not None and EPOCH_FIELD not in fields
+                labels[place.line - first] = number if passes else number | NEEDS_PARSING
             if number == self._finder.rest and len(others) < _MOST_VALUES:
                 others[self._finder.value(fields)] = None
             numbers.append(number)
             texts.append(text)
         amounts = self.amounts(texts)
-        return BlockParts(np.array(numbers, np.int64), amounts, list(others), faults)
+        if labels is not None and block.lines is not None and block.lines.data.endswith(b"\n"):
+            labels = labels[:-1]
+        return BlockParts(np.array(numbers, np.int64), amounts, list(others), faults, labels)
 
     def amounts(self, texts: Sequence[str]) -> Integers:
         """Return the amount of each text in the unit."""
@@ -179,6 +224,8 @@ def survey(options: MixOptions, recipe: Recipe, paths: Sequence[str], console: C
             for block in map_in_order(make, blocks, options.jobs or 1):
                 bad.replay(block.faults)
                 _add(found, block, path, options.seed)
+                if block.labels is not None:
+                    found.labels.add(path, block.labels)
                 progress.advance(len(block.parts))
     bad.report()
     return found
