@@ -18,6 +18,7 @@ KERNEL_MODULES = (
     "norcli.corpus.quality",
     "norcli.dedup.scanning",
     "norcli.dedup.shingles",
+    "norcli.dedup.sorting",
     "norcli.dedup.minhash",
     "norcli.dedup.index",
     "norcli.dedup.kept",

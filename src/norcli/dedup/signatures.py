@@ -16,6 +16,7 @@ from norcli.dedup.banding import Banding
 from norcli.dedup.contamination import EvaluationTexts
 from norcli.dedup.minhash import multipliers, sign_texts
 from norcli.dedup.shingles import CODES, PLAIN_BYTES, joined
+from norcli.dedup.sorting import sort_hashes
 
 RUN_DOCUMENTS = 1 << 15
 """Signatures are handed on in runs of at most so many documents where memory is bounded."""
@@ -52,9 +53,8 @@ class Signatures:
         self, band: int, documents: npt.NDArray[np.int64]
     ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]]:
         """Yield documents with their keys of a band, sorted by key; equal keys keep their order."""
-        keys = self.keys[documents, band]
-        order = np.argsort(keys, kind="stable")
-        yield documents[order], keys[order]
+        order, keys = sort_hashes(self.keys[documents, band])
+        yield documents[order], keys
 
     def gather(self, documents: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Return the lanes of documents, uint8 [documents, num_perm]."""

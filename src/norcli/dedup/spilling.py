@@ -19,6 +19,7 @@ import numpy as np
 import numpy.typing as npt
 
 from norcli.dedup.signatures import RUN_DOCUMENTS, Signatures
+from norcli.dedup.sorting import sort_hashes
 from norcli.errors import IOFailureError
 
 WINDOW_DOCUMENTS = 1 << 17
@@ -103,23 +104,26 @@ class SpilledSignatures:
             band: Which band.
             documents: int64, those wanted; equal keys keep their order.
         """
-        # A key, its place and its document are held, and copies of them while they are sorted.
-        needed = 6 * KEY_BYTES * len(documents)
+        # A key, its place and its document are held, and again sorted.
+        needed = 5 * KEY_BYTES * len(documents)
         parts = max(-(-needed // self._memory_bytes), 1)
         place = np.full(len(self), -1, np.int32)
         place[documents] = np.arange(len(documents), dtype=np.int32)
+        keys = np.empty(len(documents), np.uint64)
+        for begin, stop in self._runs:
+            places = place[begin:stop]
+            wanted = places >= 0
+            keys[places[wanted]] = self._run_keys(band, begin, stop)[wanted]
+        del place
+        if parts == 1:
+            order, keys = sort_hashes(keys)
+            yield documents[order], keys
+            return
         for part in range(parts):
             low, high = part * 2**64 // parts, (part + 1) * 2**64 // parts - 1
-            places, keys = [], []
-            for begin, stop in self._runs:
-                run = self._run_keys(band, begin, stop)
-                wanted = (place[begin:stop] >= 0) & (run >= low) & (run <= high)
-                places.append(place[begin:stop][wanted])
-                keys.append(run[wanted])
-            # In the order asked for, then stably by key.
-            where, found = np.concatenate(places), np.concatenate(keys)
-            order = np.lexsort((where, found))
-            yield documents[where[order]], found[order]
+            inside = np.flatnonzero((keys >= low) & (keys <= high))
+            order, found = sort_hashes(keys[inside])
+            yield documents[inside[order]], found
 
     def _run_keys(self, band: int, begin: int, stop: int) -> npt.NDArray[np.uint64]:
         offset = (begin * self.bands + band * (stop - begin)) * KEY_BYTES
