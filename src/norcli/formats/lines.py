@@ -75,6 +75,8 @@ def part_blocks(
     """
     with stream if stream is not None else open_input(part.path) as raw:
         head, rest = peek_magic(raw)
+        if head == PARQUET_MAGIC and part.start:
+            return  # The part in which the file begins tells it.
         if head == PARQUET_MAGIC:
             raise DataError(
                 "Parquet needs a seekable file",

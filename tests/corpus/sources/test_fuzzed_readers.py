@@ -37,6 +37,8 @@ def test_damaged_files_are_read_or_told(tmp_path: Path, start: int) -> None:
         65,  # an empty page belonged to no shard
         18714,  # a Parquet column whose name is not UTF-8
         26044,  # a Parquet text that is not UTF-8
+        1122084,  # a date with a time zone of many digits
+        1137182,  # Parquet under the name of plain lines was told by each shard
     ],
 )
 def test_what_was_found_stays_mended(tmp_path: Path, seed: int) -> None:

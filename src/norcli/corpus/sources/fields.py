@@ -123,7 +123,7 @@ def _date_in_text(value: str) -> str | None:
             day_of_month, year = int(match[2]), int(match[3])
             return date(year, _MONTHS.index(match[1]) + 1, day_of_month).isoformat()
         return parsedate_to_datetime(value).date().isoformat()
-    except (ValueError, TypeError, IndexError):
+    except (ValueError, TypeError, IndexError, OverflowError):
         return None
 
 
