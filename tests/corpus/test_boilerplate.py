@@ -28,6 +28,12 @@ LINES = BoilerplateLines()
         "Alle rettigheter forbeholdt",
         "Hopp til hovedinnhold",
         "• Skriv ut",
+        "Du må aktivere JavaScript for å se innholdet",
+        "Publisert 2019-05-07 kl. 06.30",
+        "Sist oppdatert: fredag 3. mai 2019",
+        "Berre nødvendige",
+        "Juoge facebookis",
+        "Nyhetsbrev",
     ],
 )
 def test_boilerplate(line: str) -> None:
@@ -44,6 +50,9 @@ def test_boilerplate(line: str) -> None:
         "Informasjonskapsler er små filer som nettleseren lagrer på maskinen din.",
         "Fotografen tok bildet.",
         "Del oppgaven i to.",
+        "Endret ved forskrift 19 aug 2013 nr. 1036 (i kraft 20 aug 2013).",
+        "Publisert materiale fra 2019 viser det samme.",
+        "Skrevet ble det, i 2014.",
         "Kommentaren vakte oppsikt.",
         "",
     ],

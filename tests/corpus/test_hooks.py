@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+import subprocess
 import sys
 from pathlib import Path
 
@@ -245,3 +247,18 @@ def test_a_function_scores_and_must_give_a_number_for_each_text(
     with pytest.raises(DataError, match="scores for 2 texts"):
         score_texts(load_scorer("my_quality:wrong"), ["a", "b"])
     sys.modules.pop("my_quality")
+
+
+def test_the_trainer_makes_a_model_that_tells_its_texts_apart(tmp_path: Path) -> None:
+    root = Path(__file__).resolve().parents[2]
+    good = [f"Dette er en god tekst nummer {k} om skogen og fjellet." for k in range(30)]
+    bad = [f"KJØP NÅ billig tilbud {k} klikk her klikk her gratis" for k in range(30)]
+    for name, texts in (("good", good), ("bad", bad)):
+        (tmp_path / name).write_text("".join(json.dumps({"text": t}) + "\n" for t in texts))
+    command = [sys.executable, str(root / "tools/train_quality_model.py"),
+               *(str(tmp_path / name) for name in ("good", "bad", "m.safetensors")),
+               "--bits", "12"]  # fmt: skip
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=100)
+    assert "6 of 6 held-out documents right" in done.stdout
+    scores = score_texts(load_scorer(str(tmp_path / "m.safetensors")), [good[0], bad[0]])
+    assert scores[0] > 0.5 > scores[1]

@@ -30,8 +30,9 @@ class BoilerplateLines:
         self._things = tuple(data["cookie_things"])
         self._acts = tuple(data["cookie_acts"])
         self._dated_length: int = data["dated_line_length"]
+        words = "|".join(map(re.escape, data["dated_words"]))
         self._dated = re.compile(
-            rf"(?:{'|'.join(map(re.escape, data['dated_words']))})\b.*\b(?:19|20)[0-9]{{2}}\b"
+            rf"(?:{words})\b[ :]*(?:(?:\w+dag|den|på|kl\.?) ){{0,2}}(?=[0-9]).*\b(?:19|20)[0-9]{{2}}\b"
         )
         self._longest = max(map(len, self._lines)) + 8
 
