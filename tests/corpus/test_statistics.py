@@ -253,3 +253,19 @@ def test_odd_values_of_fields_are_words_too(tmp_path: Path) -> None:
     assert list(statistics.by("source")) == ["['x', 1]"]
     assert list(statistics.by("year")) == ["2021"]
     assert list(statistics.by("license")) == ["3"]
+
+
+def test_a_parquet_row_that_is_no_text_is_told(tmp_path: Path) -> None:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    path = tmp_path / "odd.parquet"
+    offsets = pa.array([0, 5, 7, 10], pa.int32()).buffers()[1]
+    texts = pa.Array.from_buffers(
+        pa.string(), 3, [None, offsets, pa.py_buffer(b"en to\xff\xfetre")]
+    )
+    pq.write_table(pa.table({"text": texts}), path)
+    with pytest.raises(DataError, match=r"odd\.parquet:2: .*UTF-8"):
+        count_corpus(StatsOptions(inputs=[str(path)]), Console.silent())
+    options = StatsOptions(inputs=[str(path)], on_bad_record="skip")
+    assert count_corpus(options, Console.silent())[0].total.words == 3

@@ -256,8 +256,8 @@ class _PartReader:
         mine = np.flatnonzero((labels & ~NEEDS_PARSING == self.number) & (labels >= 0))
         lines = data.split(b"\n") if len(mine) else []
         for k in mine.tolist():
-            fields = orjson.loads(lines[k]) if labels[k] & NEEDS_PARSING else None
-            yield _Found(lines[k], fields, "" if fields is None else str(fields[key]))
+            record = orjson.loads(lines[k]) if labels[k] & NEEDS_PARSING else None
+            yield _Found(lines[k], record, "" if record is None else str(record[key]))
 
 
 def _one_by_one(readers: Sequence[_PartReader]) -> Iterator[Item]:

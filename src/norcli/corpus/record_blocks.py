@@ -52,10 +52,8 @@ class RecordBlock:
             text_key: Field that holds the text.
             bad: Told of what is no record or has no text.
         """
-        records: Iterator[tuple[Place, dict[str, Any]]]
         if self.lines is None:
-            rows = enumerate(rows_of_batch(self.rows), self.first_row)
-            records = ((Place(self.name, row), record) for row, record in rows)
+            records = self._rows(bad)
         else:
             records = parse_lines(self.lines, self.name, text_key if self.is_text else None, bad)
         for place, record in records:
@@ -63,6 +61,13 @@ class RecordBlock:
                 yield place, record, record_text(record, text_key, place)
             except DataError as error:
                 bad.handle(error)
+
+    def _rows(self, bad: RecordPolicy) -> Iterator[tuple[Place, dict[str, Any]]]:
+        for row, record in enumerate(rows_of_batch(self.rows), self.first_row):
+            if record is None:
+                bad.handle(DataError("a text in it is not UTF-8", path=self.name, line=row))
+            else:
+                yield Place(self.name, row), record
 
 
 def read_blocks(parts: Sequence[Part], options: RecordInputOptions) -> Iterator[RecordBlock]:
