@@ -14,7 +14,7 @@ _norcli() {
     shopt -q extglob || shopt -s extglob
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'crawl-filter dedup stats mix tokenize-train tokenize models pretrain sft rlhf quantize eval chat launch doctor warmup help --help --version' -- "$word"))
+        COMPREPLY=($(compgen -W 'crawl-filter dedup stats mix tokenize-train tokenize models pretrain sft rlhf quantize eval chat serve launch doctor warmup help --help --version' -- "$word"))
         return
     fi
     case "$command ${COMP_WORDS[2]:-}" in
@@ -617,6 +617,21 @@ _norcli() {
         'chat:--jobs'|'chat:-j') COMPREPLY=(); return ;;
         'chat:--color') COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
         'chat:--log-format') COMPREPLY=($(compgen -W 'text json' -- "$word")); return ;;
+        'serve:--host') COMPREPLY=(); return ;;
+        'serve:--port') COMPREPLY=(); return ;;
+        'serve:--api-key-file') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'serve:--cors-origin') COMPREPLY=(); return ;;
+        'serve:--alias') COMPREPLY=(); return ;;
+        'serve:--template') COMPREPLY=($(compgen -W 'auto norwai norwai-en' -- "$word")); return ;;
+        'serve:--adapter') _norcli_files '@(*.gguf)'; return ;;
+        'serve:--context') COMPREPLY=(); return ;;
+        'serve:--parallel') COMPREPLY=(); return ;;
+        'serve:--config'|'serve:-c') _norcli_files '@(*.toml)'; return ;;
+        'serve:--stats') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'serve:--seed') COMPREPLY=(); return ;;
+        'serve:--jobs'|'serve:-j') COMPREPLY=(); return ;;
+        'serve:--color') COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
+        'serve:--log-format') COMPREPLY=($(compgen -W 'text json' -- "$word")); return ;;
         'launch:--cluster') _norcli_files '@(*.toml)'; return ;;
         'launch:--output'|'launch:-o') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'launch:--nodes') COMPREPLY=(); return ;;
@@ -819,6 +834,12 @@ _norcli() {
         'chat')
             if [[ $word == -* ]]; then
                 COMPREPLY=($(compgen -W '--jsonl --on-bad-record --limit --output -o --overwrite --prompt --input-text --system --template --temperature --top-k --top-p --min-p --repeat-penalty --max-new-tokens --stop --engine --context --no-save --load --speed --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+            else
+                _norcli_files '@(*.gguf)'
+            fi ;;
+        'serve')
+            if [[ $word == -* ]]; then
+                COMPREPLY=($(compgen -W '--host --port --api-key-file --no-key --cors-origin --alias --template --adapter --context --parallel --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 _norcli_files '@(*.gguf)'
             fi ;;

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "norcli"
 STAGES = ("corpus", "dedup", "tokens", "model", "training", "alignment", "quantize", "evaluation",
-          "chat", "cluster")  # fmt: skip
+          "chat", "hosting", "cluster")  # fmt: skip
 FOUNDATION = ("errors", "options", "console", "streams", "formats", "locks", "resume")
 FILES = sorted(SOURCE.rglob("*.py"))
 

@@ -48,6 +48,15 @@ def test_a_difference_is_refused_with_its_cause_and_place(model: Model, tmp_path
     assert not (tmp_path / "m.gguf").exists()
 
 
+def test_a_vocabulary_without_bytes_is_refused_before_llama_cpp_crashes(
+    model: Model, tmp_path: Path
+) -> None:
+    directory = with_tokenizer(model, tmp_path, byte_fallback=False, vocab_size=150)
+    with pytest.raises(DataError, match="no byte pieces"):
+        convert(directory, tmp_path / "m.gguf", "Q8_0")
+    convert(directory, tmp_path / "m.gguf", "Q8_0", allow_tokenizer_mismatch=True)
+
+
 @pytest.mark.parity
 def test_a_difference_can_be_allowed(
     model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -45,6 +45,7 @@ REGISTRY: dict[str, Entry] = {
     "eval score": Entry("eval", "Score predictions that exist already"),
     "eval tasks": Entry("eval", "List the tasks and their metrics"),
     "chat": Entry("chat", "Chat with a model in the terminal or in a pipe"),
+    "serve": Entry("serve", "Serve a GGUF file over HTTP to OpenAI clients"),
     "launch": Entry("launch", "Write a SLURM job script for any command"),
     "launch task": Entry("launch", "Run one task of a run that --executor has planned"),
     "doctor": Entry("doctor", "Say what is installed and what this machine can do"),

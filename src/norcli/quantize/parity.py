@@ -75,7 +75,9 @@ def prove_vocabulary(
             + (f"; known: {known}" if known else "")
         )
         return
-    difference = _first_difference(source_encoder(path), vocabulary)
+    difference = _missing_bytes(vocabulary)
+    if difference is None:
+        difference = _first_difference(source_encoder(path), vocabulary)
     if difference is None:
         for warning in vocabulary.words.warnings:
             console.warn(f"{path}: {warning}")
@@ -89,6 +91,17 @@ def prove_vocabulary(
         f"{cause}{difference}", path=path,
         hint="--allow-tokenizer-mismatch writes the file nevertheless; its answers may be worse",
     )  # fmt: skip
+
+
+def _missing_bytes(vocabulary: Vocabulary) -> str | None:
+    """Say where llama.cpp would end the program: it takes byte pieces for given."""
+    words = vocabulary.words
+    if words.model != "llama" or PieceType.BYTE in words.types:
+        return None
+    return (
+        "the vocabulary has no byte pieces (byte_fallback): llama.cpp crashes at the first "
+        "character outside it"
+    )
 
 
 def _first_difference(wanted: Encode, vocabulary: Vocabulary) -> str | None:

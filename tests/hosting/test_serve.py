@@ -1,0 +1,219 @@
+"""The server as programs meet it: OpenAI's own client, streams, keys, refusals, a clean end."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from norcli.cli.main import main
+from norcli.console import Console
+from norcli.errors import CannotCreateError, UsageError
+from norcli.hosting.options import ServeOptions
+from norcli.hosting.serve import plan_server
+from norcli.quantize.convert import quantize
+from norcli.quantize.options import QuantizeOptions
+from norcli.training.templates import chat_template_jinja, render_messages
+
+openai = pytest.importorskip("openai")
+pytest.importorskip("xllamacpp")
+
+KEY = "hemmelig-123"
+
+
+@pytest.fixture(scope="module")
+def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A Llama of random weights with the report's template."""
+    import torch
+    from sentencepiece import SentencePieceTrainer
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    folder = tmp_path_factory.mktemp("served")
+    (folder / "text.txt").write_text("Hva er Norges lengste elv? Glomma.\n" * 30, "utf-8")
+    SentencePieceTrainer.train(
+        input=str(folder / "text.txt"), model_prefix=str(folder / "tokenizer"), vocab_size=300,
+        model_type="bpe", byte_fallback=True, normalization_rule_name="identity",
+        remove_extra_whitespaces=False, hard_vocab_limit=False, minloglevel=2,
+    )  # fmt: skip
+    torch.manual_seed(5)
+    network = LlamaForCausalLM(
+        LlamaConfig(vocab_size=300, hidden_size=64, intermediate_size=64, num_hidden_layers=1,
+                    num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=128)
+    )  # fmt: skip
+    with torch.no_grad():
+        network.lm_head.weight[:259] = (
+            0  # neither control pieces nor single bytes: answers are text
+        )
+    network.save_pretrained(folder)
+    (folder / "chat_template.jinja").write_text(chat_template_jinja("norwai"), "utf-8")
+    path = folder / "norgpt-liten.gguf"
+    options = QuantizeOptions(model=str(folder), output=str(path), type=["F32"])
+    quantize(options, Console.silent())
+    return path
+
+
+@pytest.fixture(scope="module")
+def address(gguf: Path) -> Iterator[str]:
+    """A server in a process of its own, ended by SIGTERM."""
+    environment = os.environ | {"NORCLI_API_KEY": KEY}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "norcli", "serve", str(gguf), "--port", "0", "--parallel", "2"],
+        stderr=subprocess.PIPE, env=environment, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    line = process.stderr.readline()
+    found = re.search(r"norgpt-liten at (http://127\.0\.0\.1:\d+)/v1, with a key", line)
+    assert found, line
+    yield found[1]
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(timeout=30) == 0
+    assert "Traceback" not in process.stderr.read()
+
+
+@pytest.fixture()
+def client(address: str) -> Any:
+    return openai.OpenAI(base_url=address + "/v1", api_key=KEY, max_retries=0)
+
+
+def ask(client: Any, **settings: Any) -> Any:
+    messages = [{"role": "user", "content": "Hva er Norges lengste elv?"}]
+    usual = {"model": "norgpt-liten", "messages": messages, "max_tokens": 8, "temperature": 0}
+    return client.chat.completions.create(**(usual | settings))
+
+
+def test_the_client_lists_the_model(client: Any) -> None:
+    assert [model.id for model in client.models.list()] == ["norgpt-liten"]
+
+
+def test_a_chat_is_the_completion_of_its_rendered_text(client: Any) -> None:
+    answer = ask(client)
+    messages = [{"role": "user", "content": "Hva er Norges lengste elv?"}]
+    text = render_messages("norwai", messages)
+    plain = client.completions.create(
+        model="norgpt-liten", prompt=text, max_tokens=8, temperature=0
+    )
+    assert answer.choices[0].message.content == plain.choices[0].text
+    assert answer.usage.completion_tokens == 8
+    assert answer.choices[0].finish_reason == "length"
+
+
+def test_a_stream_gives_the_same_answer_in_pieces(client: Any) -> None:
+    pieces = [
+        chunk.choices[0].delta.content or "" for chunk in ask(client, stream=True) if chunk.choices
+    ]
+    assert len([piece for piece in pieces if piece]) > 2
+    assert "".join(pieces) == ask(client).choices[0].message.content
+
+
+def test_an_answer_ends_before_a_stop_text(client: Any) -> None:
+    whole = ask(client).choices[0].message.content
+    stop = whole[4:6]
+    stopped = ask(client, stop=[stop]).choices[0]
+    assert stopped.message.content == whole[: whole.index(stop)]
+    assert stopped.finish_reason == "stop"
+
+
+def test_a_seed_repeats_an_answer(client: Any) -> None:
+    first, second, other = (
+        ask(client, temperature=1.5, seed=seed).choices[0].message.content for seed in (7, 7, 8)
+    )
+    assert first == second != other
+
+
+def test_several_ask_at_once(client: Any) -> None:
+    answers: list[str] = []
+
+    def work() -> None:
+        answers.append(ask(client).choices[0].message.content)
+
+    threads = [threading.Thread(target=work) for _ in range(5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(answers) == 5
+    assert len(set(answers)) == 1
+
+
+def test_a_wrong_key_is_refused(address: str) -> None:
+    other = openai.OpenAI(base_url=address + "/v1", api_key="feil", max_retries=0)
+    with pytest.raises(openai.AuthenticationError):
+        ask(other)
+    with pytest.raises(openai.AuthenticationError):
+        other.models.list()
+
+
+def test_a_prompt_beyond_the_context_is_refused(client: Any) -> None:
+    with pytest.raises(openai.BadRequestError, match="context"):
+        ask(client, messages=[{"role": "user", "content": "elv " * 400}])
+
+
+def post(address: str, path: str, body: bytes | None) -> tuple[int, bytes, Any]:
+    request = urllib.request.Request(
+        address + path, body, {"Authorization": f"Bearer {KEY}", "Origin": "http://ond.example",
+                               "Content-Type": "application/json"},
+    )  # fmt: skip
+    try:
+        with urllib.request.urlopen(request, timeout=20) as response:
+            return response.status, response.read(), response.headers
+    except urllib.error.HTTPError as error:
+        return error.code, error.read(), error.headers
+
+
+def test_broken_requests_get_a_status_and_the_server_lives(address: str) -> None:
+    assert post(address, "/v1/chat/completions", b"{broken")[0] == 400
+    assert post(address, "/v1/chat/completions", b'{"messages": 5}')[0] == 400
+    assert post(address, "/nothing", None)[0] == 404
+    status, body, headers = post(address, "/health", None)
+    assert (status, json.loads(body)["status"]) == (200, "ok")
+    assert not headers.get("Access-Control-Allow-Origin")
+
+
+def test_nothing_shows_or_changes_what_others_ask(address: str) -> None:
+    assert post(address, "/slots", None)[0] == 501
+    assert post(address, "/props", b'{"a": 1}')[0] in (404, 501)
+    assert post(address, "/", None)[0] == 404
+
+
+def test_other_machines_need_a_key(gguf: Path, tmp_path: Path) -> None:
+    options = ServeOptions(model=str(gguf), host="0.0.0.0", port=0)
+    with pytest.raises(UsageError, match="no key"):
+        plan_server(options, {})
+    assert plan_server(options, {"NORCLI_API_KEY": "x"}).keys == ["x"]
+    keys = tmp_path / "keys.txt"
+    keys.write_text("en\n\nto \n")
+    options.api_key_file = str(keys)
+    assert plan_server(options, {}).keys == ["en", "to"]
+    options.api_key_file, options.no_key = None, True
+    assert plan_server(options, {}).keys == []
+
+
+def test_a_taken_port_is_named(gguf: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(CannotCreateError, match=f"port {port} on 127.0.0.1 is taken"):
+            plan_server(ServeOptions(model=str(gguf), port=port), {})
+
+
+@pytest.mark.parametrize(
+    ("words", "code"),
+    [(["none.gguf"], 66), (["."], 65), (["{gguf}", "--host", "nowhere.invalid"], 2),
+     (["{gguf}", "--api-key-file", "none"], 66), (["{gguf}", "--adapter", "{gguf}"], 65),
+     (["{gguf}", "--context", "100000"], 2), (["{gguf}", "-n"], 0)],
+)  # fmt: skip
+def test_refusals(gguf: Path, words: list[str], code: int) -> None:
+    assert main(["serve", "-q", *(word.replace("{gguf}", str(gguf)) for word in words)]) == code
