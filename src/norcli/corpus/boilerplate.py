@@ -31,9 +31,8 @@ class BoilerplateLines:
         self._acts = tuple(data["cookie_acts"])
         self._dated_length: int = data["dated_line_length"]
         words = "|".join(map(re.escape, data["dated_words"]))
-        self._dated = re.compile(
-            rf"(?:{words})\b[ :]*(?:(?:\w+dag|den|på|kl\.?) ){{0,2}}(?=[0-9]).*\b(?:19|20)[0-9]{{2}}\b"
-        )
+        before = r"\b[ :]*(?:(?:\w+dag|den|på|kl\.?) ){0,2}(?=[0-9])"
+        self._dated = re.compile(rf"(?:{words}){before}.*\b(?:19|20)[0-9]{{2}}\b")
         self._longest = max(map(len, self._lines)) + 8
 
     def matches(self, line: str) -> bool:

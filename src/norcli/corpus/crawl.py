@@ -165,15 +165,18 @@ def plan(options: CrawlFilterOptions) -> dict[str, Any]:
     Raises:
         NorcliError: An input, output or option is wrong.
     """
+    from norcli.corpus.hooks import Hooks
     from norcli.corpus.quality import Rules
 
     paths = check_run(options)
     rules = Rules.load(options.rules, options.disable)
+    hooks = Hooks.load(options)
     return {
         "inputs": len(paths),
         "input_bytes": input_bytes(paths),
         "languages": list(kept_languages(options)),
         "rules": len(rules.thresholds["nob"]),
+        "blocked_addresses": len(hooks.blocklist) if hooks.blocklist is not None else 0,
         "output": options.output,
         "rejects": options.rejects,
         "jobs": options.jobs or 1,
