@@ -239,17 +239,20 @@ class _FoundLines:
     def ids(self, text_key: str) -> tuple[bytes, npt.NDArray[np.uint64], bytes]:
         """Return the ids end to end, where each ends, and which documents came without one."""
         raw, ranges = self.raw, self.ranges("id")
-        pieces = [raw[begin + 1 : end - 1] for begin, end in ranges.tolist()]
-        joined = b"".join(pieces)
-        without = bytes(len(pieces))
-        plain = bool((ranges[:, 1] > 0).all() and (self.data[ranges[:, 0]] == _QUOTE).all())
-        if self._parsed or not plain or b"\\" in joined:
-            given = self.values("id")
-            without = bytes(one is None for one in given)
-            texts = self.ranges(text_key).tolist()
-            pieces = [
-                (text_id(orjson.loads(raw[begin:end])) if one is None else str(one)).encode()
-                for one, (begin, end) in zip(given, texts, strict=True)
-            ]
+        strings = bool((ranges[:, 1] > 0).all() and (self.data[ranges[:, 0]] == _QUOTE).all())
+        if strings and not self._parsed:
+            pieces = [raw[begin + 1 : end - 1] for begin, end in ranges.tolist()]
             joined = b"".join(pieces)
-        return joined, np.cumsum([len(piece) for piece in pieces], dtype=np.uint64), without
+            if b"\\" not in joined:
+                return joined, _ends(pieces), bytes(len(pieces))
+        given = self.values("id")
+        texts = self.ranges(text_key).tolist()
+        pieces = [
+            (text_id(orjson.loads(raw[begin:end])) if one is None else str(one)).encode()
+            for one, (begin, end) in zip(given, texts, strict=True)
+        ]
+        return b"".join(pieces), _ends(pieces), bytes(one is None for one in given)
+
+
+def _ends(pieces: list[bytes]) -> npt.NDArray[np.uint64]:
+    return np.cumsum([len(piece) for piece in pieces], dtype=np.uint64)
