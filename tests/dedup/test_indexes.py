@@ -136,9 +136,11 @@ def test_documents_with_evaluation_passages_go(
     assert {r["dropped_by"] for r in rejects} == {"decontaminate"}
     assert [r["dropped_value"] for r in rejects] == [5, 1, 1, 5]
     assert [r["dedup_dup_of"] for r in rejects] == [
-        evaluation[0], evaluation[1] + ":2", evaluation[0], evaluation[0],
+        evaluation[0] + "#/data/0/spørsmål", evaluation[1] + ":2",
+        evaluation[0] + "#/data/1/tekst", evaluation[0] + "#/data/0/spørsmål",
     ]  # fmt: skip
     assert (result.dropped_contaminated, result.duplicates) == (4, 0)
+    assert result.contaminated_by == {evaluation[0]: 3, evaluation[1]: 1}
     fewer = dedup(source, tmp_path / "o.jsonl", decontaminate=evaluation, decontaminate_hits=2)
     assert (fewer.dropped_contaminated, fewer.dropped_exact) == (2, 0)
 

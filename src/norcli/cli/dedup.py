@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from norcli.cli.command import Command, Outcome, write_plan
 from norcli.console import Console
 from norcli.dedup.options import DedupOptions, ExplainOptions
-from norcli.streams import write_text
+from norcli.streams import stdout_is_terminal, write_text
 
 if TYPE_CHECKING:
     from norcli.dedup.statistics import DedupResult
@@ -19,6 +19,7 @@ def run(options: DedupOptions, console: Console) -> Outcome:
     import time
 
     from norcli.dedup.pipeline import plan, run_dedup
+    from norcli.dedup.recall import for_people
     from norcli.dedup.statistics import source_table
 
     options.check_executor()
@@ -26,7 +27,7 @@ def run(options: DedupOptions, console: Console) -> Outcome:
         from norcli.cluster.dedup_stages import plan, run_in_tasks
     if options.dry_run:
         planned = plan(options)
-        write_plan(planned, as_json=options.json)
+        write_plan(planned if options.json else for_people(planned), as_json=options.json)
         return Outcome(planned)
     begin = time.perf_counter()
     if options.executor is None:
@@ -79,7 +80,8 @@ def run_explain(options: ExplainOptions, console: Console) -> Outcome:
         return Outcome(planned)
     explanation = explain(options, console)
     text = json.dumps(explanation.as_dict(), ensure_ascii=False) + "\n"
-    write_text(text if options.json else explanation.as_text())
+    colored = console.color == "always" or (console.uses_color and stdout_is_terminal())
+    write_text(text if options.json else explanation.as_text(colored))
     return Outcome(explanation.as_dict())
 
 

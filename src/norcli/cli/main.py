@@ -30,6 +30,8 @@ EXTRA_OF_PACKAGE = {
     "prompt_toolkit": "chat", "trl": "align", "matplotlib": "plot",
 }  # fmt: skip
 
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
+
 _started = time.monotonic()
 
 
@@ -175,7 +177,7 @@ def _exit_code(error: BaseException, console: Console, debug: bool) -> int:
         if isinstance(error, ResumableStopError) and streams.last_signal() == signal.SIGINT:
             return ExitCode.SIGINT
         return error.code
-    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EIO):
+    if isinstance(error, OSError) and error.errno in DISK_ERRORS:
         console.error(f"{os.strerror(error.errno or 0).lower()}")
         return ExitCode.IO
     if isinstance(error, SystemExit):

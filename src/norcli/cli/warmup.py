@@ -23,6 +23,9 @@ KERNEL_MODULES = (
     "norcli.dedup.index",
     "norcli.dedup.kept",
     "norcli.dedup.contamination",
+    "norcli.dedup.lines",
+    "norcli.dedup.spans",
+    "norcli.dedup.repeated_ids",
     "norcli.quantize.kernels",
 )
 

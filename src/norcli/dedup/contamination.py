@@ -66,7 +66,7 @@ class EvaluationTexts:
 
     Attributes:
         ngram: Words in each.
-        places: Where each text stands, ``file:line``.
+        places: Where each text stands, ``file:line`` or ``file.json#/pointer``.
         known: uint64, the distinct n-grams, sorted.
         owners: int32, the text each belongs to.
         buckets: int64, index into `known` by leading bits.
@@ -91,16 +91,17 @@ class EvaluationTexts:
         return hits, owners
 
 
-def _strings(value: Any) -> Iterator[str]:
-    """Yield all strings in a JSON value, however deep."""
+def _strings(value: Any, pointer: str = "") -> Iterator[tuple[str, str]]:
+    """Yield all strings in a JSON value, however deep, each with its JSON pointer (RFC 6901)."""
     if isinstance(value, str):
-        yield value
+        yield pointer, value
     elif isinstance(value, dict):
-        for inner in value.values():
-            yield from _strings(inner)
+        for key, inner in value.items():
+            step = str(key).replace("~", "~0").replace("/", "~1")
+            yield from _strings(inner, f"{pointer}/{step}")
     elif isinstance(value, list):
-        for inner in value:
-            yield from _strings(inner)
+        for place, inner in enumerate(value):
+            yield from _strings(inner, f"{pointer}/{place}")
 
 
 def _evaluation_strings(path: str, console: Console) -> Iterator[tuple[str, str]]:
@@ -115,11 +116,11 @@ def _evaluation_strings(path: str, console: Console) -> Iterator[tuple[str, str]
                 value = json.loads(decompressed(raw).read())
             except (ValueError, UnicodeDecodeError) as error:
                 raise DataError(f"not valid JSON: {error}", path=path) from error
-        for text in _strings(value):
-            yield path, text
+        for pointer, text in _strings(value):
+            yield f"{path}#{pointer}", text
         return
     for place, record in read_records(RecordInputOptions(inputs=[path]), console):
-        for text in _strings(record):
+        for _, text in _strings(record):
             yield f"{place.path}:{place.line}", text
 
 

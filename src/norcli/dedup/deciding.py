@@ -44,7 +44,7 @@ class Decisions:
         survivors: int64, the document that stays for it; itself when it stays.
         sizes: int64, documents in its cluster.
         jaccard: float32, estimated similarity to the survivor, NaN for survivors.
-        exact: bool, whether it is an exact copy of the survivor.
+        exact: bool, whether it goes as an exact copy.
         same_url: bool, whether it goes because of its address.
         contaminated: bool, whether it goes because of passages of evaluation sets.
     """
@@ -80,7 +80,8 @@ def decide(
     contaminated = contaminated_documents(collected, options)
     match = match_star if options.cluster == "star" else match_components
     documents = np.arange(len(signatures), dtype=np.int64)
-    survivors, same_url = documents.copy(), np.zeros(len(documents), bool)
+    survivors = documents.copy()
+    exact, same_url = np.zeros(len(documents), bool), np.zeros(len(documents), bool)
     # Each method compares what the ones before it kept.
     for method in options.comparisons:
         active = np.flatnonzero((survivors == documents) & ~contaminated)
@@ -92,16 +93,15 @@ def decide(
         chosen, _ = choose_survivors(
             matches.labels, collected.policy, collected.ids, signatures.text_hashes
         )
-        if method == "url":
-            same_url = chosen != documents
+        gone = documents[chosen != documents]
+        same = signatures.text_hashes[gone] == signatures.text_hashes[chosen[gone]]
+        same_url[gone] = method == "url"
+        exact[gone] = same.all(axis=1) & (method != "url")
         survivors = chosen[survivors]
         result.pairs_compared += matches.compared
         result.searches_cut += matches.cut_buckets
     sizes = np.bincount(survivors, minlength=len(documents))[survivors]
     dropped = documents[survivors != documents]
-    exact = np.zeros(len(survivors), bool)
-    same = signatures.text_hashes[dropped] == signatures.text_hashes[survivors[dropped]]
-    exact[dropped] = same.all(axis=1) & ~same_url[dropped]
     jaccard = np.full(len(survivors), np.nan, np.float32)
     if banding is not None:
         jaccard[dropped] = similarity(dropped, survivors[dropped], signatures.gather)

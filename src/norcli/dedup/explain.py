@@ -7,6 +7,7 @@ of the document's cluster and compares them word by word.
 from __future__ import annotations
 
 import difflib
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -56,8 +57,8 @@ class Explanation:
         """Return all fields by name."""
         return asdict(self)
 
-    def as_text(self) -> str:
-        """Return the explanation for people."""
+    def as_text(self, colored: bool = False) -> str:
+        """Return the explanation for people, what differs in red and green if `colored`."""
         lines = [f"{self.id} ({self.place}) is {self.role}"]
         if self.role == "duplicate":
             lines.append(f"survivor   {self.survivor} ({self.survivor_place})")
@@ -72,8 +73,14 @@ class Explanation:
         if self.differences:
             lines.append("differences (- survivor, + this document)" if self.role == "duplicate"
                          else "differences (- this document, + duplicate)")  # fmt: skip
-            lines += [f"  {line}" for line in self.differences]
+            lines += [f"  {_colored(line) if colored else line}" for line in self.differences]
         return "\n".join(lines) + "\n"
+
+
+def _colored(line: str) -> str:
+    """Return a line of differences with what goes in red and what comes in green."""
+    line = re.sub(r"\[-(.*?)-\](?= |$)", "\x1b[31m[-\\1-]\x1b[0m", line)
+    return re.sub(r"\{\+(.*?)\+\}(?= |$)", "\x1b[32m{+\\1+}\x1b[0m", line)
 
 
 def exact_jaccard(first: str, second: str, ngram: int) -> float:
@@ -149,6 +156,8 @@ def explain(options: ExplainOptions, console: Console) -> Explanation:
         return explanation
     dropped = number if role == "duplicate" else other
     explanation.method = "exact" if decisions.exact[dropped] else "minhash"
+    if decisions.same_url[dropped]:
+        explanation.method = "url"
     explanation.jaccard_estimated = round(float(estimates[dropped]), 4)
     explanation.jaccard_exact = round(exact_jaccard(texts[number], texts[other], run.ngram), 4)
     explanation.differences = word_differences(texts[survivor], texts[dropped], options.context)

@@ -24,6 +24,7 @@ from norcli.dedup.ids import IdStore
 from norcli.dedup.kept import EXACT, KeptIndex
 from norcli.dedup.options import DedupOptions
 from norcli.dedup.reading import Reading, RecordSource
+from norcli.dedup.repeated_ids import count_repeated_ids, warn_of_repeated_ids
 from norcli.dedup.signatures import Signatures, Signer
 from norcli.dedup.statistics import DedupResult, source_pairs
 from norcli.dedup.storage import StoredIndex
@@ -98,6 +99,7 @@ class _OnlineRun:
     survivors: array[int] = field(default_factory=lambda: array("q"))
     sources: array[int] = field(default_factory=lambda: array("i"))
     names: dict[str, int] = field(default_factory=dict)
+    without_id: bytearray = field(default_factory=bytearray)
 
     def begin_with(self, path: str, index: StoredIndex) -> None:
         """Take the documents of an earlier index as kept."""
@@ -108,10 +110,12 @@ class _OnlineRun:
         self.survivors.extend(numbers.tolist())
         self.sources.extend([self.names.setdefault(path, len(self.names))] * len(index.ids))
         self.stages.begin_with(index.signatures, numbers)
+        self.without_id += bytes(len(index.ids))
         self.result.known_documents = len(self.ids)
 
     def _note(self, reading: Reading) -> None:
         record_id = reading.record.get("id")
+        self.without_id.append(record_id is None)
         self.ids.append(text_id(reading.text) if record_id is None else str(record_id))
         source = str(reading.record.get("source") or "")
         self.sources.append(self.names.setdefault(source, len(self.names)))
@@ -201,6 +205,8 @@ def run_online(options: DedupOptions, banding: Banding | None, console: Console)
     result.source_pairs = source_pairs(
         np.array(run.survivors, np.int64), np.array(run.sources, np.int32), list(run.names)
     )
+    result.repeated_ids = count_repeated_ids(run.ids, run.without_id, result.known_documents)
+    warn_of_repeated_ids(result.repeated_ids, console)
     if result.records_in == 0:
         console.warn("the input holds no records; the output is empty")
     return result

@@ -18,6 +18,7 @@ from norcli.dedup.deciding import Decisions, decide, sweep
 from norcli.dedup.options import PASSAGES_OF, DedupOptions
 from norcli.dedup.reading import RecordSource
 from norcli.dedup.recall import banding_lines, describe_banding
+from norcli.dedup.repeated_ids import count_repeated_ids, warn_of_repeated_ids
 from norcli.dedup.resuming import Resumption
 from norcli.dedup.splicing import Splicer
 from norcli.dedup.stages import run_stages, stages_of
@@ -155,6 +156,10 @@ def _sign_and_write(
         result.source_pairs = source_pairs(
             decisions.survivors, collected.source_codes, collected.sources
         )
+        result.repeated_ids = count_repeated_ids(
+            collected.ids, collected.without_id, collected.known
+        )
+        warn_of_repeated_ids(result.repeated_ids, console)
         _warn(result, console)
         Splicer(options, collected, decisions, result, resumption).write(source, console)
         if options.save_index is not None:

@@ -50,3 +50,11 @@ def banding_lines(banding: Banding) -> list[str]:
         for row in recall_curve(banding)
     ]
     return lines
+
+
+def for_people(plan: dict[str, Any]) -> dict[str, Any]:
+    """Return a plan with its curve as text: the expected share of pairs found."""
+    if "expected" not in plan:
+        return plan
+    curve = (f"J={row['jaccard']:g}: {100 * row['found']:.2f} %" for row in plan["expected"])
+    return {**plan, "expected": ", ".join(curve)}

@@ -8,6 +8,7 @@ large the corpus. After Lee et al. 2022 (https://arxiv.org/abs/2107.06499), who 
 
 from __future__ import annotations
 
+import os
 import tempfile
 from array import array
 from collections.abc import Iterator
@@ -178,7 +179,8 @@ class SpanFinder:
             return
         texts = np.memmap(self._texts, np.uint8, "r", shape=(size,))
         repeats = self._stack.enter_context((self._folder / "repeats").open("w+b"))
-        repeats.truncate(size // 8 + 1)
+        # Reserved at once: a full disk would end a write through memory without an error.
+        os.posix_fallocate(repeats.fileno(), 0, size // 8 + 1)
         self._repeats = np.memmap(repeats, np.uint8, "r+", shape=(size // 8 + 1,))
         for rows in self._spans.partitions():
             order = np.argsort(rows[:, 0], kind="stable")

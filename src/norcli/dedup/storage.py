@@ -3,7 +3,7 @@
 ``--save-index`` writes a folder and ``--against`` reads it, so that a new crawl is deduplicated
 against the corpus of last year without its texts. The folder holds numpy arrays, the ids, and
 ``index.json`` with the format's version, the options that signatures depend on, and a checksum of
-every file; format version 2 is described in docs/design/0006-dedup.md.
+every file; format version 2 is described in norcli-formats(5).
 """
 
 from __future__ import annotations
@@ -27,7 +27,9 @@ from norcli.streams import atomic_directory, require_directory
 FORMAT = "norcli-dedup-index"
 VERSION = 2
 ARRAYS = ("text_hashes", "shingles", "lanes", "keys")
+FILES = {"ids.bin", "id_ends.npy", *(f"{name}.npy" for name in ARRAYS)}
 HASH_BLOCK_BYTES = 1 << 20
+ROWS_AT_ONCE = 1 << 14
 
 
 def settings_of(options: DedupOptions, banding: Banding | None) -> dict[str, Any]:
@@ -48,6 +50,15 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
+def _write_array(path: Path, array: npt.NDArray[Any]) -> None:
+    """Write an array as np.save does; np.save itself does not say why a full disk stops it."""
+    with path.open("wb") as stream:
+        header = np.lib.format.header_data_from_array_1_0(array)
+        np.lib.format.write_array_header_1_0(stream, header)
+        for begin in range(0, len(array), ROWS_AT_ONCE):
+            stream.write(array[begin : begin + ROWS_AT_ONCE].tobytes())
+
+
 def save_index(
     path: str, overwrite: bool, settings: dict[str, Any], signatures: Signatures, ids: list[bytes]
 ) -> None:
@@ -66,9 +77,9 @@ def save_index(
     """
     with atomic_directory(path, overwrite=overwrite) as folder:
         for name in ARRAYS:
-            np.save(folder / f"{name}.npy", getattr(signatures, name), allow_pickle=False)
+            _write_array(folder / f"{name}.npy", getattr(signatures, name))
         ends = np.cumsum([len(one) for one in ids], dtype=np.uint64)
-        np.save(folder / "id_ends.npy", ends, allow_pickle=False)
+        _write_array(folder / "id_ends.npy", ends)
         (folder / "ids.bin").write_bytes(b"".join(ids))
         files = {file.name: _digest(file) for file in sorted(folder.iterdir())}
         header = {"format": FORMAT, "version": VERSION, "documents": len(ids),
@@ -93,12 +104,17 @@ def _read_header(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
                         hint="make one with norcli dedup --save-index") from None  # fmt: skip
     except ValueError as error:
         raise DataError(f"not valid JSON: {error}", path=file) from error
+    if not isinstance(header, dict):
+        raise DataError(f"is not a {FORMAT}", path=file)
     if header.get("format") != FORMAT or header.get("version") != VERSION:
         raise DataError(
             f"is not a {FORMAT} of version {VERSION} but "
             f"{header.get('format')} {header.get('version')}", path=file,
         )  # fmt: skip
-    theirs = header["settings"]
+    theirs, files = header.get("settings"), header.get("blake2b_128")
+    if not isinstance(theirs, dict) or not isinstance(files, dict) or files.keys() != FILES:
+        raise DataError("is damaged: settings or checksums are missing", path=file,
+                        hint="make the index anew, or fetch it again")  # fmt: skip
     for name in sorted(settings.keys() | theirs.keys()):
         if settings.get(name) != theirs.get(name):
             flag = "--" + name.replace("_", "-")
@@ -127,4 +143,8 @@ def read_index(path: str, settings: dict[str, Any]) -> StoredIndex:
     arrays: list[npt.NDArray[Any]] = [np.load(folder / f"{name}.npy") for name in ARRAYS]
     ids = IdStore()
     ids.extend((folder / "ids.bin").read_bytes(), np.load(folder / "id_ends.npy"))
+    counts = {len(ids), *(len(array) for array in arrays)}
+    if counts != {header.get("documents")}:
+        raise DataError("is damaged: its files hold different numbers of documents", path=folder,
+                        hint="make the index anew, or fetch it again")  # fmt: skip
     return StoredIndex(Signatures(*arrays), ids)
