@@ -168,11 +168,13 @@ def test_text_in_a_pipe_has_no_escape_codes_and_fits_a_terminal(
 
 def test_drawings_are_the_same_each_time(statistics: CorpusStatistics, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib")
-    report = report_of(statistics)
+    runs = Runs()
+    runs.pairs.documents.update({("oscar", "mc4"): 7, ("mc4", "oscar"): 5, ("mc4", "mc4"): 2})
+    report = report_of(statistics, runs)
     for name in ("one", "two"):
         files = draw_charts(report, str(tmp_path / name), ["svg", "png", "pdf"], overwrite=False)
     assert sorted(files) == sorted(file.name for file in (tmp_path / "one").iterdir())
-    assert {"figure-1a.svg", "figure-1b.png", "lengths.pdf"} <= set(files)
+    assert {"figure-1a.svg", "figure-1b.png", "lengths.pdf", "source-pairs.svg"} <= set(files)
     for file in files:
         first, second = ((tmp_path / name / file).read_bytes() for name in ("one", "two"))
         assert first == second, file

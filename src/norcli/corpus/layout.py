@@ -26,6 +26,7 @@ class Table:
         bars: A length from 0 to 1 for each row, drawn where `bar_column` is.
         bar_column: The column of shares that the bars are of; the last by default.
         shades: For tables of numbers: how dark each cell is, 0 to 1, None for no shade.
+        drawing: File name, without a suffix, of its drawing as a heat map; empty for none.
     """
 
     title: str
@@ -38,6 +39,7 @@ class Table:
     bars: list[float] | None = None
     bar_column: int = -1
     shades: list[list[float | None]] | None = None
+    drawing: str = ""
 
     def __post_init__(self) -> None:
         if self.bar_column < 0:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from norcli.corpus.layout import Chart, Report
+from norcli.corpus.layout import Chart, Report, Table
 from norcli.streams import atomic_directory
 
 COLOURS = ("#2b6cb0", "#d9822b", "#2f9e8f", "#8a63b3", "#c2504c", "#7f8a99", "#a08b2c", "#4d7c3c")
@@ -37,15 +37,19 @@ def draw_charts(report: Report, folder: str, formats: Sequence[str], overwrite: 
 
     names = []
     with atomic_directory(folder, overwrite=overwrite) as target, mpl.rc_context(_STYLE):
-        for chart in report.charts:
+        for item in (item for section in report.sections for item in section.items):
             figure = Figure(layout="constrained")
             FigureCanvasAgg(figure)
-            if chart.upright:
-                _columns(figure, chart)
+            if isinstance(item, Table):
+                if not item.drawing or not item.rows:
+                    continue
+                _heat_map(figure, item)
+            elif item.upright:
+                _columns(figure, item)
             else:
-                _rows(figure, chart)
+                _rows(figure, item)
             for form in formats:
-                name = f"{chart.name}.{form}"
+                name = f"{item.drawing if isinstance(item, Table) else item.name}.{form}"
                 figure.savefig(target / name, metadata=_NO_DATE[form])
                 names.append(name)
     return names
@@ -84,7 +88,7 @@ def _rows(figure: Any, chart: Chart) -> None:
     longest = max(map(len, chart.labels), default=0)
     axes.set_xlim(0, most * (1.03 + 0.0155 * longest))
     axes.set_yticks(places, chart.categories)
-    axes.invert_yaxis()
+    axes.set_ylim(len(chart.categories) - 0.4, -0.6)
     axes.tick_params(axis="y", length=0)
     axes.set_xlabel(chart.unit)
     axes.xaxis.set_major_formatter(_scaled)
@@ -107,6 +111,31 @@ def _columns(figure: Any, chart: Chart) -> None:
     axes.set_ylabel(chart.unit)
     axes.yaxis.set_major_formatter(_scaled)
     _finish(axes, chart)
+
+
+def _heat_map(figure: Any, table: Table) -> None:
+    """Draw a table of numbers, its cells as dark as their shades."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    columns = [k for k in range(1, len(table.headings)) if _shade(table, 0, k) is not None]
+    shades = [[_shade(table, row, k) or 0.0 for k in columns] for row in range(len(table.rows))]
+    figure.set_size_inches(2.2 + 0.85 * len(columns), 1.5 + 0.3 * len(table.rows))
+    axes = figure.add_subplot()
+    axes.set_title(table.title, pad=10)
+    colours = LinearSegmentedColormap.from_list("shades", ["#ffffff", COLOURS[0]])
+    axes.imshow(shades, cmap=colours, vmin=0, vmax=1.4, aspect="auto")
+    axes.set_xticks(range(len(columns)), [table.headings[k] for k in columns], rotation=35,
+                    ha="right", rotation_mode="anchor")  # fmt: skip
+    axes.set_yticks(range(len(table.rows)), [row[0] for row in table.rows])
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    for row, cells in enumerate(table.rows):
+        for place, k in enumerate(columns):
+            axes.text(place, row, cells[k], ha="center", va="center", fontsize=8)
+
+
+def _shade(table: Table, row: int, column: int) -> float | None:
+    return None if table.shades is None else table.shades[row][column]
 
 
 def _scaled(value: float, _: int) -> str:

@@ -177,7 +177,8 @@ def _language_by_group(statistics: CorpusStatistics) -> Table:
         rows.append((lang, *map(number, amounts), number(sum(amounts))))
         shades.append([None, *(amount / whole for amount in amounts), None])
     title = f"Languages by source group ({statistics.unit})"
-    return Table(title, ("Language", *names, "All"), rows, shades=shades)
+    headings = ("Language", *names, "All")
+    return Table(title, headings, rows, shades=shades, drawing="languages-by-group")
 
 
 def _years(statistics: CorpusStatistics) -> Section:

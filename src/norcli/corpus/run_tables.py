@@ -85,8 +85,9 @@ def pairs_section(pairs: SourcePairs) -> Section:
         shades.append([None, *(count / most for count in counts)])
     table = Table(
         "Duplicates between sources (documents)", ("Documents of ↓ in →", *columns), rows,
-        shades=shades, note="Documents of the row's source that repeat one of the column's source. "
-        "A document that repeats several sources counts for each of them.",
+        shades=shades, drawing="source-pairs",
+        note="Documents of the row's source that repeat one of the column's source. A document "
+        "that repeats several sources counts for each of them.",
     )  # fmt: skip
     return Section("Duplicates between sources", [table])
 
