@@ -100,7 +100,9 @@ def regulation_sentences(path: Path) -> Labelled:
             found += [
                 (language, sentence)
                 for sentence in sentences_of(p for p in running if ":" not in p[:20])
-                if len(words_of(sentence)) >= 5 and sentence.endswith(".")
+                if len(words_of(sentence)) >= 5
+                and sentence.endswith(".")
+                and not sentence.endswith(("nr.", "jf."))  # an abbreviation, not an end
             ]
     return found
 
