@@ -203,3 +203,22 @@ def test_finds_never_overlap_and_the_flags_never_hide_one(text: str) -> None:
     assert all(a.end <= b.start for a, b in itertools.pairwise(thorough))
     flags = int(scan.scan(*pack([text]))[0])
     assert find_personal_data(text, flags) == thorough
+
+
+LINES = (
+    "Skriv til kari@example.no i dag.", "Org.nr. 974 760 673", "MVA", "MVA 12", "Ingenting her.",
+    "", "tlf. 22 33 44 55", "Ring\t+47 98 76 54 32, å ja", "konto 1234.56.78903", "82.150.72.3",
+    "NO9386011117947", "fødd 01.01.1990 123 45 678", "a:b:c:d", "1 2 3 4 5 6 7 8",
+)  # fmt: skip
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.lists(st.sampled_from(LINES), max_size=12))
+def test_in_long_texts_only_some_lines_are_searched_with_the_same_finds(lines: list[str]) -> None:
+    text = "\n".join(lines)
+    whole = find_personal_data(text)
+    padding = "\nIngenting å finne på denne linja, som er lang.\n" * 60
+    long = find_personal_data(text + padding + text)
+    moved = len(text + padding)
+    again = [datum._replace(start=datum.start + moved, end=datum.end + moved) for datum in whole]
+    assert long == [*whole, *again]
