@@ -112,10 +112,8 @@ def _line_start(stream: BinaryIO, offset: int) -> tuple[int, int]:
     """Return where the first line at or behind an offset begins, and its number."""
     stream.seek(0)
     position, number = 0, 1
-    while position < offset:
-        block = stream.read(BLOCK_BYTES)
-        if not block:
-            break
+    # The line at the offset may end many blocks later.
+    while offset and (block := stream.read(BLOCK_BYTES)):
         # Lines that begin at the offset end in the byte before it.
         before = min(len(block), max(offset - 1 - position, 0))
         number += block.count(b"\n", 0, before)
