@@ -48,8 +48,12 @@ def test_the_table_is_aligned_and_left_out_for_one_source() -> None:
 
 
 def test_stages_add_up() -> None:
-    first = DedupResult(records_in=10, records_out=8, dropped_exact=2, cut={"lines": 3})
-    first.add_stage(DedupResult(records_in=8, records_out=5, dropped_short=3, cut={"spans": 1}))
+    first = DedupResult(records_in=10, records_out=8, dropped_exact=2, cut={"lines": 3},
+                        source_pairs=[{"a": "x", "b": "y", "documents": 2}])  # fmt: skip
+    first.add_stage(DedupResult(records_in=8, records_out=5, dropped_short=3, cut={"spans": 1},
+                                source_pairs=[{"a": "x", "b": "y", "documents": 1},
+                                              {"a": "a", "b": "y", "documents": 4}]))  # fmt: skip
+    assert [row["documents"] for row in first.source_pairs] == [4, 3]
     assert (first.records_in, first.records_out, first.dropped_exact) == (10, 5, 2)
     assert (first.dropped_short, first.cut) == (3, {"lines": 3, "spans": 1})
 

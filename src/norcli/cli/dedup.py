@@ -93,6 +93,10 @@ COMMANDS = {
         "came and byte for byte as they were. Exact copies are those whose text is the same apart "
         "from case and white space; near duplicates are those whose sets of word n-grams have at "
         "least --threshold of their union in common, estimated by MinHash and verified.\n\n"
+        "--method url takes documents of one address for the same; lines, paragraphs and substring "
+        "cut out passages that stood in the corpus before, keep the first copy, and drop documents "
+        "of which fewer than --min-words words are left. Several methods run in the order given, "
+        "each on what the ones before left.\n\n"
         "Two passes are made: standard input is kept in $TMPDIR in between. With --online one "
         "pass is made and each document compared with those before it only. The result does not "
         "depend on --jobs, and with any policy but first not on the order of the input.\n\n"
@@ -102,6 +106,9 @@ COMMANDS = {
         examples=(
             ("Drop duplicates, and keep what was dropped for inspection",
              "norcli dedup corpus.jsonl.zst -o clean.jsonl.zst --rejects dropped.jsonl"),
+            ("One copy of each address, without menus and notices, then near duplicates",
+             "norcli dedup crawl.jsonl --method url,lines,minhash --rejects dropped.jsonl -o clean"
+             ".jsonl"),
             ("In a pipe, handing documents on as they come",
              "norcli crawl-filter crawl.warc.gz | norcli dedup --online | zstd > corpus.jsonl.zst"),
             ("Drop what this year's crawl repeats of last year's, and what tests are made of",

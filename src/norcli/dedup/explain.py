@@ -16,13 +16,13 @@ import numpy as np
 from norcli.console import Console
 from norcli.dedup.collecting import collect
 from norcli.dedup.deciding import decide
-from norcli.dedup.options import ExplainOptions
+from norcli.dedup.options import PASSAGES_OF, ExplainOptions
 from norcli.dedup.pipeline import banding_of
 from norcli.dedup.reading import RecordSource
 from norcli.dedup.shingles import shingle_texts
 from norcli.dedup.statistics import DedupResult
 from norcli.dedup.writing import parsed
-from norcli.errors import DataError
+from norcli.errors import DataError, UsageError
 
 MOST_MEMBERS = 20
 """Members of a cluster that are listed."""
@@ -117,9 +117,13 @@ def explain(options: ExplainOptions, console: Console) -> Explanation:
 
     Raises:
         DataError: No document has this id.
+        UsageError: The method cuts passages.
     """
     run = options.as_dedup()
     run.check()
+    if set(run.method) & set(PASSAGES_OF):
+        raise UsageError("explain tells about methods that compare documents",
+                         hint="what was cut is counted in the dedup_removed_ fields")  # fmt: skip
     banding = banding_of(run)
     source = RecordSource(run, console)
     try:

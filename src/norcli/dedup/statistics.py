@@ -78,6 +78,15 @@ class DedupResult:
         file = place.partition("#")[0].rpartition(":")[0] or place.partition("#")[0]
         self.contaminated_by[file] = self.contaminated_by.get(file, 0) + 1
 
+    def _add_pairs(self, rows: list[dict[str, Any]]) -> None:
+        counts = {(row["a"], row["b"]): row["documents"] for row in self.source_pairs}
+        for row in rows:
+            key = row["a"], row["b"]
+            counts[key] = counts.get(key, 0) + row["documents"]
+        self.source_pairs = [
+            {"a": a, "b": b, "documents": count} for (a, b), count in sorted(counts.items())
+        ]
+
     def add_stage(self, later: DedupResult) -> None:
         """Take up the counts of a further stage, which read what this one wrote."""
         for one in fields(self):
@@ -86,6 +95,10 @@ class DedupResult:
                 setattr(self, name, value)
             elif name in ("records_in", "bytes_in"):
                 continue
+            elif name == "largest_cluster":
+                self.largest_cluster = max(self.largest_cluster, value)
+            elif name == "source_pairs":
+                self._add_pairs(value)
             elif isinstance(value, int):
                 setattr(self, name, getattr(self, name) + value)
             elif isinstance(value, dict):
