@@ -238,7 +238,10 @@ def measure_speed(figures: dict[str, Any], tool: str, identify: Identify, data: 
 
 def compare(figures: dict[str, Any], names: list[str]) -> None:
     """Add the ratios and the points ahead of heliport."""
-    for kind in ("documents", "sentences", "short texts"):
+    measured = [
+        k for k in ("documents", "sentences", "short texts") if f"norcli MB/s {k}" in figures
+    ]
+    for kind in measured:
         ratio = figures[f"norcli MB/s {kind}"] / figures[f"heliport MB/s {kind}"]
         figures[f"ratio speed {kind}"] = round(ratio, 2)
     for key in ("peak_mb", "peak_increase_mb"):
@@ -255,6 +258,7 @@ def main() -> None:
     parser.add_argument("data", type=Path, nargs="?", metavar="REAL_DATA")
     parser.add_argument("--others", type=Path, metavar="FOLDER")
     parser.add_argument("--without-ud", type=Path, metavar="MODEL")
+    parser.add_argument("--no-speed", action="store_true", help="measure accuracy only")
     parser.add_argument("--fresh", choices=TOOLS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.fresh:
@@ -288,7 +292,8 @@ def main() -> None:
         for language, texts in unseen.items():
             figures[f"{tool} refused {language} sentences"] = refused(identify, texts)
             figures[f"{tool} refused {language} documents"] = refused(identify, documents_of(texts))
-        measure_speed(figures, tool, identify, arguments.data)
+        if not arguments.no_speed:
+            measure_speed(figures, tool, identify, arguments.data)
     every = [pair for name in names if name != "fold" for pair in sets[name]]
     for name, labelled in (("fold", sets["fold"]), ("source-disjoint", every)):
         figures[f"calibration {name} sentences"] = reliability(labelled)
