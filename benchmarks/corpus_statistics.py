@@ -95,6 +95,10 @@ def main() -> None:
         ours = cpu_seconds(count, runs=3)
         told = json.loads(stats.read_text())
         assert told["total"]["words"] == words, (told["total"], words)
+        one = Path(folder) / "one.jsonl"
+        with corpus.open("rb") as stream:
+            one.write_bytes(stream.readline())
+        start = cpu_seconds([*norcli, "stats", str(one), "--json", "-o", os.devnull], runs=3)
         plain_script = Path(folder) / "plain.py"
         plain_script.write_text(PLAIN)
         plain = cpu_seconds([sys.executable, str(plain_script), str(corpus)], runs=3)
@@ -114,6 +118,8 @@ def main() -> None:
             documents=told["total"]["documents"],
             stats_cpu_seconds=round(ours, 2),
             stats_megabytes_per_second=round(megabytes / ours, 1),
+            stats_start_up_cpu_seconds=round(start, 2),
+            stats_megabytes_per_second_after_start_up=round(megabytes / (ours - start), 1),
             stats_peak_memory_megabytes=round(told["peak_memory_bytes"] / 1e6),
             plain_python_cpu_seconds=round(plain, 2),
             times_plain_python=round(plain / ours, 1),

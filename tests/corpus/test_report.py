@@ -245,3 +245,19 @@ def test_runs_of_shards_add_up_and_rejects_alone_make_a_funnel(tmp_path: Path) -
     rejects.write_text('{"text": "a", "dropped_by": "language"}\n' * 3)
     runs = read_runs([], [str(rejects)], Console.silent())
     assert runs.rules() == [("language", "language", 3)]
+
+
+def test_many_sources_are_shortened_in_tables_and_whole_in_json(tmp_path: Path) -> None:
+    made = [{"text": "o " * (k + 1), "source": f"s{k}"} for k in range(60)]
+    path = write(tmp_path / "many.jsonl", made)
+    counted = count_corpus(StatsOptions(inputs=[path]), Console.silent())[0]
+    table = next(
+        item
+        for section in report_of(counted).sections
+        for item in section.items
+        if item.title == "Sources"
+    )
+    assert isinstance(table, Table)
+    assert len(table.rows) == 40
+    assert table.rows[-1][:3] == ("21 more", "21", number(sum(range(1, 22))))
+    assert len(report_data(ReportInputs(counted, Runs()))["source"]) == 60

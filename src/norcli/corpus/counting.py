@@ -7,7 +7,7 @@ another process; sums do not depend on how many there are. What the sums are ask
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -221,7 +221,10 @@ def count_corpus(
     return statistics, marked
 
 
-def _count(make: Any, blocks: Any, options: StatsOptions) -> Any:
+def _count(
+    make: Callable[[], DocumentCounter], blocks: Iterator[RecordBlock], options: StatsOptions
+) -> Iterator[BlockCounts]:
+    """Yield the counts of each block, up to --limit."""
     if options.limit is None:
         yield from map_in_order(make, blocks, options.jobs or 1)
         return

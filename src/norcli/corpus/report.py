@@ -119,13 +119,9 @@ def _shortened(groups: dict[str, Counts]) -> dict[str, Counts]:
         return groups
     names = list(groups)
     rest = [groups[name] for name in names[MOST_ROWS - 1 :]]
-    summed = Counts(*(sum(c[k] for c in map(_row, rest)) for k in range(5)))
+    summed = sum(rest, Counts())
     kept = {name: groups[name] for name in names[: MOST_ROWS - 1]}
     return kept | {f"{len(rest)} more": summed}
-
-
-def _row(counts: Counts) -> tuple[int, ...]:
-    return counts.documents, counts.words, counts.bytes, counts.sentences, counts.tokens
 
 
 def _counts_table(

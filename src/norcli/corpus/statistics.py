@@ -63,6 +63,9 @@ class Counts:
     sentences: int = 0
     tokens: int = 0
 
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(*(getattr(self, name) + getattr(other, name) for name in MEASURES))
+
     @property
     def mean_words(self) -> float:
         """Words per document."""
