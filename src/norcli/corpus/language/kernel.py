@@ -184,6 +184,15 @@ def skip_address(buffer: Any, start: int, end: int) -> tuple[int, int]:
 
 
 @_njit
+def write_piece(pieces: Any, k: int, count: int, first: int, stop: int, line: bool) -> None:
+    """Fill in a row of `read_symbols`' pieces."""
+    pieces[k, 0] = count
+    pieces[k, 1] = first
+    pieces[k, 2] = stop
+    pieces[k, 3] = line
+
+
+@_njit
 def read_symbols(buffer: Any, start: int, end: int, symbols: Any, pieces: Any) -> tuple[int, int]:
     """Turn UTF-8 bytes into symbols: words between single boundaries, case and digits folded.
 
@@ -197,20 +206,16 @@ def read_symbols(buffer: Any, start: int, end: int, symbols: Any, pieces: Any) -
         symbols: Output, uint16, room for ``end - start + 2``.
         pieces: Output, int64 (P, 4), room for ``(end - start) // SHORTEST_PIECE + 2``: of each
             piece one past its last symbol, its first character, one past its last character, and
-            whether a line ends after it. Of length 0 if nobody asks.
+            whether a line ends after it. NO_PIECES if nobody asks.
 
     Returns:
         The number of symbols and of pieces written. The first symbol and the last are BOUNDARY, so
         1 means no word. Malformed bytes count as boundaries.
     """
-    wanted = len(pieces) > 0
-    symbols[0] = BOUNDARY
-    count, last = 1, BOUNDARY
-    token = 1  # where the symbols since the last space begin
-    cuts = 0
-    cut = 1 if wanted else len(symbols)  # where the symbols of the next piece begin
-    character, first, stop = 0, -1, 0
-    ended = False
+    symbols[0] = last = BOUNDARY
+    count = token = 1  # symbols so far, and where those since the last space begin
+    cuts, cut = 0, 1 if len(pieces) else len(symbols)  # pieces so far, where the next begins
+    character, first, stop, ended = 0, -1, 0, False
     i = start
     while i < end:
         byte = int(buffer[i])
@@ -218,39 +223,33 @@ def read_symbols(buffer: Any, start: int, end: int, symbols: Any, pieces: Any) -
         i += width
         character += 1
         if byte > SPACE:
-            stop = character
-            if first < 0:
-                first = character - 1
+            first = character - 1 if first < 0 else first
             if symbol == BOUNDARY and byte < 0x80 and starts_address(buffer, i - 1, end):
                 count, last, ended = token, BOUNDARY, False
                 i, skipped = skip_address(buffer, i, end)
                 character += skipped
                 stop = character
                 continue
+            stop = character
             if symbol == NOTHING:
                 continue
             ended = symbol == BOUNDARY and ends_sentence(code, ended)
         if symbol != last or (symbol != BOUNDARY and symbol != DIGITS):
-            last = symbol
-            symbols[count] = symbol
+            symbols[count] = last = symbol
             count += 1
         if byte <= SPACE:
-            token = count
             line = byte == NEWLINE
             if first >= 0 and (line or ended) and count - cut >= SHORTEST_PIECE:
-                pieces[cuts, 0], pieces[cuts, 1], pieces[cuts, 2] = count, first, stop
-                pieces[cuts, 3] = line
-                cuts += 1
-                cut, first = count, -1
+                write_piece(pieces, cuts, count, first, stop, line)
+                cuts, cut, first = cuts + 1, count, -1
             elif first < 0 and line and cuts > 0:
                 pieces[cuts - 1, 3] = 1
-            ended = False
+            token, ended = count, False
     if last != BOUNDARY:
         symbols[count] = BOUNDARY
         count += 1
-    if wanted and first >= 0:
-        pieces[cuts, 0], pieces[cuts, 1], pieces[cuts, 2] = count, first, stop
-        pieces[cuts, 3] = 1
+    if first >= 0 and len(pieces):
+        write_piece(pieces, cuts, count, first, stop, True)
         cuts += 1
     return count, cuts
 

@@ -110,6 +110,17 @@ def join_pieces(
 
 
 @_njit
+def weigh_piece(
+    sums: Any, scales: Any, bias: Any, length_exponent: float, likelihoods: Any
+) -> None:
+    """Turn the sums of a piece into log-probabilities, but for a constant; see `cut_texts`."""
+    features = sums[FEATURES]
+    weight = max(features, 1) ** -length_exponent
+    for c in range(len(bias)):
+        likelihoods[c] = sums[c] * scales[c] * weight + bias[c] if features else 0.0
+
+
+@_njit
 def cut_texts(
     buffer: Any, offsets: Any, rows: Any, bits: int, keys: Any, remembered: Any, scales: Any,
     bias: Any, length_exponent: float, sums: Any, first: Any, spans: Any, stretch_sums: Any,
@@ -157,12 +168,7 @@ def cut_texts(
                 symbols, start, end, rows, bits, keys, remembered, buckets, piece_sums[i]
             )  # fmt: skip
             start = end
-            features = piece_sums[i, FEATURES]
-            weight = max(features, 1) ** -length_exponent
-            for c in range(len(bias)):
-                likelihoods[i, c] = piece_sums[i, c] * scales[c] * weight + bias[c]
-                if features == 0:
-                    likelihoods[i, c] = 0.0
+            weigh_piece(piece_sums[i], scales, bias, length_exponent, likelihoods[i])
             for lane in range(LANES):
                 sums[t, lane] += piece_sums[i, lane]
             costs[i] = CHANGE_AT_LINE if pieces[i, 3] else CHANGE_IN_LINE
