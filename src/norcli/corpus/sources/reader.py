@@ -14,6 +14,7 @@ from typing import Any, BinaryIO
 from norcli.console import Console
 from norcli.corpus.options import CrawlFilterOptions
 from norcli.corpus.sources.ahead import read_ahead
+from norcli.corpus.sources.layouts import Layout
 from norcli.corpus.sources.opening import WHOLE_FILES, Opened, layout_of, open_part
 from norcli.corpus.sources.raw import RawDocument
 from norcli.corpus.sources.transcripts import gather_segments
@@ -101,7 +102,7 @@ def read_sources(
 
 def _units(options: CrawlFilterOptions, console: Console) -> Iterator[Unit]:
     cut_lines = options.input_format in ("auto", "jsonl", "text")
-    told: set[str] = set()
+    note = _LayoutNotes(options, console)
     files = _Files()
     for part in shard_parts(source_paths(options), options.shard, cut_lines):
         try:
@@ -114,15 +115,27 @@ def _units(options: CrawlFilterOptions, console: Console) -> Iterator[Unit]:
             yield from files.add(opened.form, part.path)
             continue
         yield from files.take()
-        layout = opened.layout
-        if layout is not None and options.layout == "auto" and layout.name not in told:
-            told.add(layout.name)
-            console.say(f"{part.name}: read as layout {layout.name} (--layout records: as it is)")
+        note.say(part.name, opened.layout)
         try:
-            yield from _units_of_part(opened, options)
+            yield from _units_of_part(opened, options, note)
         except DataError as error:
             yield FaultUnit(error, is_damage=True)
     yield from files.take()
+
+
+class _LayoutNotes:
+    """Says once for each layout that it was told by the fields of a record."""
+
+    def __init__(self, options: CrawlFilterOptions, console: Console) -> None:
+        self._console = console
+        self._detects = options.layout == "auto"
+        self._said: set[str] = set()
+
+    def say(self, name: str, layout: Layout | None) -> None:
+        if layout is None or not self._detects or layout.name in self._said:
+            return
+        self._said.add(layout.name)
+        self._console.say(f"{name}: read as layout {layout.name} (--layout records: as it is)")
 
 
 class _Files:
@@ -150,7 +163,9 @@ class _Files:
             self._paths, self._size = [], 0
 
 
-def _units_of_part(opened: Opened, options: CrawlFilterOptions) -> Iterator[Unit]:
+def _units_of_part(
+    opened: Opened, options: CrawlFilterOptions, note: _LayoutNotes
+) -> Iterator[Unit]:
     part, form, layout, stream = opened
     most = options.max_record_mib << 20
     if form not in ("jsonl", "text") or (layout is not None and layout.group_by):
@@ -170,18 +185,21 @@ def _units_of_part(opened: Opened, options: CrawlFilterOptions) -> Iterator[Unit
         if form == "warc":
             yield from _warc_units(source, part.name)
         elif form == "parquet":
-            yield from _row_units(source, part.name, options)
+            yield from _row_units(source, part.name, options, note)
         else:
             faults = FaultList()
             yield MadeUnit(list(read_file(form, source, part.name, options, faults)))
             yield from _fault_units(faults)
 
 
-def _row_units(source: BinaryIO, name: str, options: CrawlFilterOptions) -> Iterator[Unit]:
+def _row_units(
+    source: BinaryIO, name: str, options: CrawlFilterOptions, note: _LayoutNotes
+) -> Iterator[Unit]:
     layout = None
     for first_row, data in read_batches(source, name, UNIT_BYTES):
         if first_row == 1:
             layout = layout_of(options, name, next(rows_of_batch(data)))
+            note.say(name, layout)
         yield RowsUnit(name, first_row, data, layout)
 
 
