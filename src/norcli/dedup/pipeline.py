@@ -175,9 +175,8 @@ def _save(
 ) -> None:  # fmt: skip
     """Save what stays, and what was known before, as an index."""
     rows = np.flatnonzero(decisions.kept)
-    ids = [collected.ids.raw(number) for number in rows.tolist()]
     settings = settings_of(options, banding)
-    save_index(path, options.overwrite, settings, collected.signatures.take(rows), ids)
+    save_index(path, options.overwrite, settings, collected.signatures, collected.ids, rows)
 
 
 def _warn(result: DedupResult, console: Console) -> None:

@@ -10,9 +10,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -21,6 +22,7 @@ from norcli.dedup.banding import Banding
 from norcli.dedup.ids import IdStore
 from norcli.dedup.options import DedupOptions
 from norcli.dedup.signatures import Signatures
+from norcli.dedup.spilling import SpilledSignatures
 from norcli.errors import ConfigError, DataError
 from norcli.streams import atomic_directory, require_directory
 
@@ -50,39 +52,51 @@ def _digest(path: Path) -> str:
     return digest.hexdigest()
 
 
-def _write_array(path: Path, array: npt.NDArray[Any]) -> None:
-    """Write an array as np.save does; np.save itself does not say why a full disk stops it."""
-    with path.open("wb") as stream:
-        header = np.lib.format.header_data_from_array_1_0(array)
-        np.lib.format.write_array_header_1_0(stream, header)
-        for begin in range(0, len(array), ROWS_AT_ONCE):
-            stream.write(array[begin : begin + ROWS_AT_ONCE].tobytes())
+def _write_header(stream: BinaryIO, rows: int, like: npt.NDArray[Any]) -> None:
+    """Write the header of a .npy file for so many rows of one kind."""
+    header = np.lib.format.header_data_from_array_1_0(like)
+    np.lib.format.write_array_header_1_0(stream, header | {"shape": (rows, *like.shape[1:])})
 
 
 def save_index(
-    path: str, overwrite: bool, settings: dict[str, Any], signatures: Signatures, ids: list[bytes]
-) -> None:
-    """Write an index.
+    path: str, overwrite: bool, settings: dict[str, Any],
+    signatures: Signatures | SpilledSignatures, ids: IdStore, rows: npt.NDArray[np.int64],
+) -> None:  # fmt: skip
+    """Write an index, some documents at a time.
 
     Args:
         path: The folder to make.
         overwrite: Whether to replace one that exists.
         settings: From `settings_of`.
-        signatures: Of the documents kept.
-        ids: Their ids, as UTF-8.
+        signatures: Of all documents.
+        ids: Theirs.
+        rows: int64, the documents kept.
 
     Raises:
         CannotCreateError: It exists already.
         IOFailureError: The disk is full.
     """
     with atomic_directory(path, overwrite=overwrite) as folder:
-        for name in ARRAYS:
-            _write_array(folder / f"{name}.npy", getattr(signatures, name))
-        ends = np.cumsum([len(one) for one in ids], dtype=np.uint64)
-        _write_array(folder / "id_ends.npy", ends)
-        (folder / "ids.bin").write_bytes(b"".join(ids))
+        with ExitStack() as stack:
+            arrays = {name: stack.enter_context((folder / f"{name}.npy").open("wb"))
+                      for name in ARRAYS}  # fmt: skip
+            ends = stack.enter_context((folder / "id_ends.npy").open("wb"))
+            content, written = stack.enter_context((folder / "ids.bin").open("wb")), 0
+            for name, stream in arrays.items():
+                _write_header(stream, len(rows), getattr(signatures.take(rows[:0]), name))
+            _write_header(ends, len(rows), np.empty(0, np.uint64))
+            for begin in range(0, len(rows), ROWS_AT_ONCE):
+                some = rows[begin : begin + ROWS_AT_ONCE]
+                part = signatures.take(some)
+                for name, stream in arrays.items():
+                    stream.write(getattr(part, name).tobytes())
+                pieces = [ids.raw(number) for number in some.tolist()]
+                lengths = np.array([len(piece) for piece in pieces], np.uint64)
+                ends.write((np.cumsum(lengths) + np.uint64(written)).tobytes())
+                content.write(b"".join(pieces))
+                written += int(lengths.sum())
         files = {file.name: _digest(file) for file in sorted(folder.iterdir())}
-        header = {"format": FORMAT, "version": VERSION, "documents": len(ids),
+        header = {"format": FORMAT, "version": VERSION, "documents": len(rows),
                   "settings": settings, "blake2b_128": files}  # fmt: skip
         (folder / "index.json").write_text(json.dumps(header, indent=1) + "\n", encoding="utf-8")
 
