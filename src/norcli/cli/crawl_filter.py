@@ -101,7 +101,7 @@ COMMANDS: dict[str, Command] = {
             ("Write the measures of every document and drop none",
              "norcli crawl-filter --annotate crawl.jsonl.gz -o measured.jsonl.zst"),
             ("Try other thresholds on it in a fraction of the time",
-             "norcli crawl-filter --from-annotations --rules my.toml measured.jsonl.zst > new.jsonl"),
+             "norcli crawl-filter --from-annotations --rules my.toml measured.jsonl.zst > a.jsonl"),
             ("Filter for days, and go on after a kill by the same command",
              "norcli crawl-filter --resume crawl/*.jsonl.zst -o clean.jsonl.zst"),
         ),

@@ -8,7 +8,11 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+
+from norcli.corpus.language.identifier import pack
+from norcli.corpus.line_starts import LineStarts, texts_with
 
 LINES_FILE = Path(__file__).with_name("boilerplate.toml")
 
@@ -34,6 +38,9 @@ class BoilerplateLines:
         before = r"\b[ :]*(?:(?:\w+dag|den|på|kl\.?) ){0,2}(?=[0-9])"
         self._dated = re.compile(rf"(?:{words}){before}.*\b(?:19|20)[0-9]{{2}}\b")
         self._longest = max(map(len, self._lines)) + 8
+        self._line_starts = LineStarts(
+            data["lines"], [*self._prefixes, *data["dated_words"]], _EDGES
+        )
 
     def matches(self, line: str) -> bool:
         """Whether a line is boilerplate."""
@@ -57,21 +64,31 @@ class BoilerplateLines:
             and any(act in lower for act in self._acts)
         )
 
+    def remove_batch(self, texts: Sequence[str]) -> list[tuple[str, int]]:
+        """Return each text without such lines, and how many there were."""
+        buffer, offsets = pack(texts)
+        known = self._line_starts.find(buffer, offsets)
+        results = [(text, 0) for text in texts]
+        for i, lines in known.items():
+            results[i] = self._remove(texts[i], lines, self._is_known)
+        for i in sorted(texts_with(self._things, buffer, offsets)):
+            text, count = results[i]
+            text, more = self._remove(text, range(text.count("\n") + 1), self._is_cookie_banner)
+            results[i] = text, count + more
+        return results
+
     def remove(self, text: str) -> tuple[str, int]:
-        """Return the text without such lines, and how many there were."""
-        lower = text.lower()
-        lower_lines = lower.split("\n")
-        is_known, longest = self._is_known, self._prefix_length
-        found = {
-            number
-            for number, line in enumerate(lower_lines)
-            if line and len(line) <= longest and is_known(line)
-        }
-        if any(thing in lower for thing in self._things):
-            found |= {k for k, line in enumerate(lower_lines) if self._is_cookie_banner(line)}
+        """Return one text without such lines, and how many there were."""
+        return self.remove_batch([text])[0]
+
+    def _remove(
+        self, text: str, numbers: Iterable[int], is_boilerplate: Callable[[str], bool]
+    ) -> tuple[str, int]:
+        """Take out those of some lines that are boilerplate."""
+        lines = text.split("\n")
+        found = {k for k in numbers if lines[k] and is_boilerplate(lines[k].lower())}
         if not found:
             return text, 0
-        lines = text.split("\n")
         joined = "\n".join(line for number, line in enumerate(lines) if number not in found)
         while "\n\n\n" in joined:
             joined = joined.replace("\n\n\n", "\n\n")

@@ -224,10 +224,13 @@ class FilterPipeline:
 
     def _normalize(self, works: Sequence[_Work]) -> None:
         batch = normalize_batch([work.text for work in works])
-        for work, text, flags, size in zip(works, *batch, strict=True):
-            work.text, work.flags, work.bytes_in = text, flags, size
-            if self._boilerplate is not None and text:
-                work.text, work.removed_lines = self._boilerplate.remove(text)
+        cleaned = [(text, 0) for text in batch.texts]
+        if self._boilerplate is not None:
+            cleaned = self._boilerplate.remove_batch(batch.texts)
+        for work, (text, removed), flags, size in zip(
+            works, cleaned, batch.flags, batch.sizes, strict=True
+        ):
+            work.text, work.flags, work.bytes_in, work.removed_lines = text, flags, size, removed
             if not work.text and work.violation is None and "empty_text" not in self._disabled:
                 work.violation = Violation("empty_text", 0, 1)
 
