@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -281,6 +283,21 @@ def test_slurm_runs_the_array_and_what_was_killed_again(
     assert (in_tmp / "rejects.jsonl").read_bytes() == expected[1]
     assert same_counts(json.loads((in_tmp / "out.jsonl.work" / "stats.json").read_bytes()),
                        expected[2] | {"input_bytes": None})  # fmt: skip
+
+
+def test_a_missing_datatrove_is_told(in_tmp: Path, documents: list[str]) -> None:
+    words = ["crawl-filter", *documents, *WORDS, "--executor", "local"]
+    program = (
+        "import sys; sys.modules['datatrove'] = None; from norcli.cli.main import main; "
+        f"sys.exit(main({words!r}))"
+    )
+    result = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True,
+                            check=False)  # fmt: skip
+    assert result.returncode == 69, result.stderr
+    assert result.stderr == (
+        "norcli crawl-filter: needs datatrove\nhint: pip install 'norcli[cluster]'\n"
+    )
+    assert list(in_tmp.iterdir()) == []
 
 
 def test_a_refused_job_says_why(in_tmp: Path, documents: list[str], slurm: Path) -> None:

@@ -40,19 +40,20 @@ class NorcliStep(PipelineStep):
 
     type = "norcli"
 
-    def __init__(self, folder: str, stage: str, started_in: str) -> None:
+    def __init__(self, folder: str, stage: str, started_in: str, jobs: int) -> None:
         self.name = stage
         super().__init__()
         self.folder = folder
         self.stage = stage
         self.started_in = started_in
+        self.jobs = jobs
 
     def run(self, data: Any, rank: int = 0, world_size: int = 1) -> Iterator[Any]:
         """Run a task; yields nothing, for what it makes is on disk."""
         failure = failure_path(Path(self.folder), self.stage, rank)
         failure.unlink(missing_ok=True)
-        words = [sys.executable, "-m", "norcli", "launch", "task", "-v", self.folder, self.stage,
-                 str(rank)]  # fmt: skip
+        words = [sys.executable, "-m", "norcli", "launch", "task", "-v", "-j", str(self.jobs),
+                 self.folder, self.stage, str(rank)]  # fmt: skip
         last: list[str] = []
         process = subprocess.Popen(
             words, cwd=self.started_in, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
@@ -153,15 +154,17 @@ class SlurmTasks(SlurmPipelineExecutor):
         """Submit nothing: the last stage sums up the counts of all tasks."""
 
 
-def slurm_tasks(run: Run, stage: str, **settings: Any) -> SlurmTasks:
+def slurm_tasks(run: Run, stage: str, cpus: int, **settings: Any) -> SlurmTasks:
     """Return the executor of a stage on SLURM."""
-    return SlurmTasks(pipeline=_pipeline(run, stage), logging_dir=_folder(run, stage),
-                      tasks=run.stage(stage).tasks, **settings)  # fmt: skip
+    return SlurmTasks(
+        pipeline=_pipeline(run, stage, cpus), tasks=run.stage(stage).tasks,
+        logging_dir=_folder(run, stage), cpus_per_task=cpus, **settings,
+    )  # fmt: skip
 
 
 def local_tasks(run: Run, stage: str, workers: int, advance: Callable[[], None]) -> LocalTasks:
     """Return the executor of a stage on this machine."""
-    executor = LocalTasks(_pipeline(run, stage), tasks=run.stage(stage).tasks, workers=workers,
+    executor = LocalTasks(_pipeline(run, stage, 1), tasks=run.stage(stage).tasks, workers=workers,
                           logging_dir=_folder(run, stage))  # fmt: skip
     executor.advance = advance
     return executor
@@ -170,13 +173,13 @@ def local_tasks(run: Run, stage: str, workers: int, advance: Callable[[], None])
 def ray_tasks(run: Run, stage: str, cpus: int, memory_gb: float) -> RayPipelineExecutor:
     """Return the executor of a stage on Ray."""
     return RayPipelineExecutor(
-        _pipeline(run, stage), tasks=run.stage(stage).tasks, logging_dir=_folder(run, stage),
+        _pipeline(run, stage, cpus), tasks=run.stage(stage).tasks, logging_dir=_folder(run, stage),
         cpus_per_task=cpus, mem_per_cpu_gb=memory_gb,
     )  # fmt: skip
 
 
-def _pipeline(run: Run, stage: str) -> list[PipelineStep]:
-    return [NorcliStep(str(run.folder), stage, run.started_in)]
+def _pipeline(run: Run, stage: str, jobs: int) -> list[PipelineStep]:
+    return [NorcliStep(str(run.folder), stage, run.started_in, jobs)]
 
 
 def _folder(run: Run, stage: str) -> str:

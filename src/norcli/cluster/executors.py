@@ -57,7 +57,7 @@ def carry_out(
     try:
         from norcli.cluster import datatrove_steps as datatrove
     except ModuleNotFoundError as error:
-        raise missing_extra(error.name or "datatrove", "cluster") from error
+        raise missing_extra((error.name or "datatrove").partition(".")[0], "cluster") from error
     try:
         run.folder.mkdir(exist_ok=True)
     except OSError as error:
@@ -112,7 +112,7 @@ def plan(run: Run, options: ExecutorOptions) -> dict[str, Any]:
         "stages": ", ".join(f"{stage.name} ({stage.tasks})" for stage in run.stages),
     }
     if options.executor == "slurm":
-        settings = _settings(find_data_machine(options.cluster_file), 1)
+        settings = _settings(find_data_machine(options.cluster_file))
         found |= {"time": settings["time"], "memory_gb_per_core": settings["mem_per_cpu_gb"]}
         named = {"partition": settings["partition"], "qos": settings["qos"],
                  **settings["sbatch_args"]}  # fmt: skip
@@ -160,7 +160,7 @@ def _failure(run: Run, stage: Stage, number: int) -> tuple[str, str, ExitCode]:
         return reason, "give it more memory if that was too little; then ", ExitCode.RESUMABLE
     said = [line for line in lines if not line.startswith("hint: ")]
     hints = [line.removeprefix("hint: ") for line in lines if line.startswith("hint: ")]
-    reason = said[-1].partition(": ")[2] if said else f"ended with status {code}"
+    reason = (said[-1].partition(": ")[2] or said[-1]) if said else f"ended with status {code}"
     known = ExitCode(code) if code in set(ExitCode) else ExitCode.FAILED
     if known in _STOPPED:
         return reason, "", ExitCode.RESUMABLE
@@ -178,8 +178,8 @@ def _submit(run: Run, machine: Machine, jobs: int, console: Console) -> None:
     for stage in run.stages:
         match_completions(run, stage.name)
         executor = slurm_tasks(
-            run, stage.name, depends=executor, job_name=f"norcli-{run.command}-{stage.name}",
-            **_settings(machine, jobs),
+            run, stage.name, jobs, depends=executor,
+            job_name=f"norcli-{run.command}-{stage.name}", **_settings(machine),
         )  # fmt: skip
         executors.append(executor)
     assert executor is not None, "a run has stages"
@@ -230,7 +230,7 @@ def _check_queue(run: Run, jobs_file: Path) -> None:
         )
 
 
-def _settings(machine: Machine, jobs: int) -> dict[str, Any]:
+def _settings(machine: Machine) -> dict[str, Any]:
     """Return what SLURM is asked for; nothing is asked for that the user did not name.
 
     Raises:
@@ -243,9 +243,9 @@ def _settings(machine: Machine, jobs: int) -> dict[str, Any]:
         if value := getattr(machine, name):
             directive_value(name, value)
     # The nodes run the Python and the packages that this process runs.
-    setup = [f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
+    setup = ["set -e", f"export PATH={shlex.quote(str(Path(sys.executable).parent))}:$PATH"]
     if machine.modules:
-        setup = ["module purge", f"module load {shlex.join(machine.modules)}", *setup]
+        setup[1:1] = ["module purge", f"module load {shlex.join(machine.modules)}"]
     setup += machine.setup
     setup += [f"export {key}={shlex.quote(value)}" for key, value in machine.environment.items()]
     extra = {"account": machine.account, "constraint": machine.constraint,
@@ -254,7 +254,6 @@ def _settings(machine: Machine, jobs: int) -> dict[str, Any]:
         "time": machine.task_time,
         "partition": machine.partition,
         "qos": machine.qos,
-        "cpus_per_task": jobs,
         "mem_per_cpu_gb": machine.memory_per_cpu_gb,
         "max_array_size": machine.max_array_size,
         "env_command": "\n".join(setup),
