@@ -14,7 +14,7 @@ _norcli() {
     shopt -q extglob || shopt -s extglob
     COMPREPLY=()
     if ((COMP_CWORD == 1)); then
-        COMPREPLY=($(compgen -W 'crawl-filter dedup stats mix tokenize-train tokenize models pretrain sft rlhf quantize eval chat serve launch doctor warmup help --help --version' -- "$word"))
+        COMPREPLY=($(compgen -W 'crawl-filter dedup stats mix tokenize-train tokenize models pretrain sft rlhf quantize eval chat serve export launch doctor warmup help --help --version' -- "$word"))
         return
     fi
     case "$command ${COMP_WORDS[2]:-}" in
@@ -632,6 +632,21 @@ _norcli() {
         'serve:--jobs'|'serve:-j') COMPREPLY=(); return ;;
         'serve:--color') COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
         'serve:--log-format') COMPREPLY=($(compgen -W 'text json' -- "$word")); return ;;
+        'export:--output'|'export:-o') COMPREPLY=($(compgen -d -- "$word")); return ;;
+        'export:--for') COMPREPLY=($(compgen -W 'ollama vllm lmstudio' -- "$word")); return ;;
+        'export:--name') COMPREPLY=(); return ;;
+        'export:--template') COMPREPLY=($(compgen -W 'auto norwai norwai-en mistral magistral' -- "$word")); return ;;
+        'export:--system') COMPREPLY=(); return ;;
+        'export:--temperature') COMPREPLY=(); return ;;
+        'export:--context') COMPREPLY=(); return ;;
+        'export:--gpu') COMPREPLY=($(compgen -W 'l4 a10 l40s a100-40gb a100 h100 h200' -- "$word")); return ;;
+        'export:--port') COMPREPLY=(); return ;;
+        'export:--config'|'export:-c') _norcli_files '@(*.toml)'; return ;;
+        'export:--stats') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'export:--seed') COMPREPLY=(); return ;;
+        'export:--jobs'|'export:-j') COMPREPLY=(); return ;;
+        'export:--color') COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
+        'export:--log-format') COMPREPLY=($(compgen -W 'text json' -- "$word")); return ;;
         'launch:--cluster') _norcli_files '@(*.toml)'; return ;;
         'launch:--output'|'launch:-o') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'launch:--nodes') COMPREPLY=(); return ;;
@@ -840,6 +855,12 @@ _norcli() {
         'serve')
             if [[ $word == -* ]]; then
                 COMPREPLY=($(compgen -W '--host --port --api-key-file --no-key --cors-origin --alias --template --adapter --context --parallel --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+            else
+                _norcli_files '@(*.gguf)'
+            fi ;;
+        'export')
+            if [[ $word == -* ]]; then
+                COMPREPLY=($(compgen -W '--output -o --overwrite --for --name --template --system --temperature --context --gpu --port --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 _norcli_files '@(*.gguf)'
             fi ;;

@@ -104,9 +104,14 @@ class OptionField:
     info: OptionInfo
 
     @property
+    def key(self) -> str:
+        """The name in TOML; a field called ``for_`` is ``for`` to the user."""
+        return self.name.rstrip("_")
+
+    @property
     def flag(self) -> str:
         """The long flag, ``--text-key`` for ``text_key``."""
-        return "--" + self.name.replace("_", "-")
+        return "--" + self.key.replace("_", "-")
 
     @property
     def metavar(self) -> str:
@@ -209,9 +214,9 @@ def options_as_toml(command: str, options: Any) -> str:
         if not field.info.in_config:
             continue
         if value is None:
-            lines.append(f"# {field.name} is not set")
+            lines.append(f"# {field.key} is not set")
         else:
-            lines.append(f"{field.name} = {json.dumps(value, ensure_ascii=False)}")
+            lines.append(f"{field.key} = {json.dumps(value, ensure_ascii=False)}")
     return "\n".join(lines) + "\n"
 
 

@@ -102,7 +102,9 @@ def test_print_config_reads_back_to_the_same_options(name: str, tmp_path: Path) 
     fields_of = option_fields(options_class)
     some = {int: 1, float: 1.0}
     required = {
-        f.name: (["x"] if f.repeated else some.get(f.kind, "x")) for f in fields_of if f.required
+        f.name: ["x"] if f.repeated else some.get(f.kind, (*f.info.choices, "x")[0])
+        for f in fields_of
+        if f.required
     }
     options = options_class(**required)
     file = tmp_path / "run.toml"

@@ -19,13 +19,10 @@ from typing import Any
 import pytest
 
 from norcli.cli.main import main
-from norcli.console import Console
 from norcli.errors import CannotCreateError, UsageError
 from norcli.hosting.options import ServeOptions
 from norcli.hosting.serve import plan_server
-from norcli.quantize.convert import quantize
-from norcli.quantize.options import QuantizeOptions
-from norcli.training.templates import chat_template_jinja, render_messages
+from norcli.training.templates import render_messages
 
 openai = pytest.importorskip("openai")
 pytest.importorskip("xllamacpp")
@@ -34,42 +31,11 @@ KEY = "hemmelig-123"
 
 
 @pytest.fixture(scope="module")
-def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A Llama of random weights with the report's template."""
-    import torch
-    from sentencepiece import SentencePieceTrainer
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    folder = tmp_path_factory.mktemp("served")
-    (folder / "text.txt").write_text("Hva er Norges lengste elv? Glomma.\n" * 30, "utf-8")
-    SentencePieceTrainer.train(
-        input=str(folder / "text.txt"), model_prefix=str(folder / "tokenizer"), vocab_size=300,
-        model_type="bpe", byte_fallback=True, normalization_rule_name="identity",
-        remove_extra_whitespaces=False, hard_vocab_limit=False, minloglevel=2,
-    )  # fmt: skip
-    torch.manual_seed(5)
-    network = LlamaForCausalLM(
-        LlamaConfig(vocab_size=300, hidden_size=64, intermediate_size=64, num_hidden_layers=1,
-                    num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=128)
-    )  # fmt: skip
-    with torch.no_grad():
-        network.lm_head.weight[:259] = (
-            0  # neither control pieces nor single bytes: answers are text
-        )
-    network.save_pretrained(folder)
-    (folder / "chat_template.jinja").write_text(chat_template_jinja("norwai"), "utf-8")
-    path = folder / "norgpt-liten.gguf"
-    options = QuantizeOptions(model=str(folder), output=str(path), type=["F32"])
-    quantize(options, Console.silent())
-    return path
-
-
-@pytest.fixture(scope="module")
-def address(gguf: Path) -> Iterator[str]:
+def address(served: Path) -> Iterator[str]:
     """A server in a process of its own, ended by SIGTERM."""
     environment = os.environ | {"NORCLI_API_KEY": KEY}
     process = subprocess.Popen(
-        [sys.executable, "-m", "norcli", "serve", str(gguf), "--port", "0", "--parallel", "2"],
+        [sys.executable, "-m", "norcli", "serve", str(served), "--port", "0", "--parallel", "2"],
         stderr=subprocess.PIPE, env=environment, text=True,
     )  # fmt: skip
     assert process.stderr is not None
@@ -187,8 +153,8 @@ def test_nothing_shows_or_changes_what_others_ask(address: str) -> None:
     assert post(address, "/", None)[0] == 404
 
 
-def test_other_machines_need_a_key(gguf: Path, tmp_path: Path) -> None:
-    options = ServeOptions(model=str(gguf), host="0.0.0.0", port=0)
+def test_other_machines_need_a_key(served: Path, tmp_path: Path) -> None:
+    options = ServeOptions(model=str(served), host="0.0.0.0", port=0)
     with pytest.raises(UsageError, match="no key"):
         plan_server(options, {})
     assert plan_server(options, {"NORCLI_API_KEY": "x"}).keys == ["x"]
@@ -200,13 +166,13 @@ def test_other_machines_need_a_key(gguf: Path, tmp_path: Path) -> None:
     assert plan_server(options, {}).keys == []
 
 
-def test_a_taken_port_is_named(gguf: Path) -> None:
+def test_a_taken_port_is_named(served: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
         with pytest.raises(CannotCreateError, match=f"port {port} on 127.0.0.1 is taken"):
-            plan_server(ServeOptions(model=str(gguf), port=port), {})
+            plan_server(ServeOptions(model=str(served), port=port), {})
 
 
 @pytest.mark.parametrize(
@@ -215,5 +181,5 @@ def test_a_taken_port_is_named(gguf: Path) -> None:
      (["{gguf}", "--api-key-file", "none"], 66), (["{gguf}", "--adapter", "{gguf}"], 65),
      (["{gguf}", "--context", "100000"], 2), (["{gguf}", "-n"], 0)],
 )  # fmt: skip
-def test_refusals(gguf: Path, words: list[str], code: int) -> None:
-    assert main(["serve", "-q", *(word.replace("{gguf}", str(gguf)) for word in words)]) == code
+def test_refusals(served: Path, words: list[str], code: int) -> None:
+    assert main(["serve", "-q", *(word.replace("{gguf}", str(served)) for word in words)]) == code

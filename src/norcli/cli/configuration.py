@@ -18,7 +18,7 @@ from norcli.options import OptionField
 
 def environment_name(command: str, field: OptionField) -> str:
     """Return the environment variable of an option."""
-    words = f"norcli {command} {field.name}".replace("-", "_").replace(" ", "_")
+    words = f"norcli {command} {field.key}".replace("-", "_").replace(" ", "_")
     return words.upper()
 
 
@@ -72,12 +72,12 @@ def read_section(path: str, command: str, fields: list[OptionField]) -> dict[str
         section = section.get(word, {})
         if not isinstance(section, dict):
             raise ConfigError(f'"{word}" must be a section: [{word}]', path=path)
-    known = {field.name: field for field in fields if field.info.in_config}
+    known = {field.key: field for field in fields if field.info.in_config}
     result: dict[str, Any] = {}
     for key, value in section.items():
         name = key.replace("-", "_")
         if name in known:
-            result[name] = known[name].parse(value, path)
+            result[known[name].name] = known[name].parse(value, path)
         elif not isinstance(value, dict):
             close = difflib.get_close_matches(name, known, n=1)
             raise ConfigError(

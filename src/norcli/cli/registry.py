@@ -46,6 +46,7 @@ REGISTRY: dict[str, Entry] = {
     "eval tasks": Entry("eval", "List the tasks and their metrics"),
     "chat": Entry("chat", "Chat with a model in the terminal or in a pipe"),
     "serve": Entry("serve", "Serve a GGUF file over HTTP to OpenAI clients"),
+    "export": Entry("export", "Write files with which Ollama, vLLM or LM Studio serve a model"),
     "launch": Entry("launch", "Write a SLURM job script for any command"),
     "launch task": Entry("launch", "Run one task of a run that --executor has planned"),
     "doctor": Entry("doctor", "Say what is installed and what this machine can do"),

@@ -67,7 +67,7 @@ class ExportOptions(GeneralOptions):
         help="GGUF file (ollama, lmstudio) or Hugging Face directory (vllm)", group=INPUT,
         positional=True, metavar="MODEL", complete="file:.gguf",
     )  # fmt: skip
-    target: str = option("ollama", help="Program to write files for", group=TARGET, choices=TARGETS)
+    for_: str = option(help="Program to write files for", group=TARGET, choices=TARGETS)
     output: str | None = option(
         None, help="Folder to write", group=OUTPUT, short="o", metavar="DIR", complete="dir",
         default_text="name of the model and the program",

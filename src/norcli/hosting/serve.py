@@ -60,7 +60,7 @@ def plan_server(options: ServeOptions, environment: Mapping[str, str]) -> ServeP
     if Path(options.model).is_dir():
         raise DataError(
             "is a directory; serve takes a GGUF file", path=options.model,
-            hint="norcli quantize makes one; for the directory itself: norcli export --target vllm",
+            hint="norcli quantize makes one; for the directory itself: norcli export --for vllm",
         )  # fmt: skip
     description = describe_gguf(options.model)
     for path in options.adapter:
