@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from norcli.console import Console
 from norcli.dedup import spans
 from norcli.dedup.spans import SpanFinder
+from norcli.formats.documents import read_documents
+from norcli.options import RecordInputOptions
 
 Cut = tuple[list[list[int]], int] | None
 
@@ -89,6 +93,19 @@ def test_the_cuts_do_not_depend_on_batches_or_spilling(
     assert find(texts, 10) == find(texts, 10, batch=30) == expected
     monkeypatch.setattr(spans, "MEMORY_BYTES", 512)
     assert find(texts, 10) == expected
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize("span", [12, 50])
+def test_the_cuts_in_real_reviews_are_those_of_trying_all_windows(
+    real_data: Path, span: int
+) -> None:
+    path = str(real_data / "text" / "norec_reviews.jsonl.gz")
+    options = RecordInputOptions(inputs=[path], limit=2000)
+    texts = [one.text.encode() for one in read_documents(options, Console.silent())]
+    found = find(texts, span, batch=200)
+    assert any(found)
+    assert found == reference(texts, span)
 
 
 def test_a_passage_stays_once_and_only_there() -> None:

@@ -213,9 +213,10 @@ class DedupOptions(
 
     def _check_resume(self) -> None:
         if self.one_pass or set(self.method) & set(PASSAGES_OF):
-            raise UsageError("--resume goes on with two passes that compare documents",
-                             hint="leave --resume out; what is written so far is not kept"
-                             if not self.online else "leave --online out")  # fmt: skip
+            raise UsageError(
+                "--resume goes with the two passes of methods that compare documents",
+                hint="leave --online out" if self.online else "run it without --resume",
+            )
         for given, flag in ((self.limit, "--limit"), (self.sweep, "--sweep"),
                             (self.save_index, "--save-index")):  # fmt: skip
             if given:
