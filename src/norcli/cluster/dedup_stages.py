@@ -12,7 +12,7 @@ import dataclasses
 import io
 import os
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +51,7 @@ from norcli.dedup.parts import (
 from norcli.dedup.pipeline import banding_of
 from norcli.dedup.pipeline import plan as plan_of_one_process
 from norcli.dedup.reading import RecordSource
+from norcli.dedup.repeated_ids import count_repeated_ids, warn_of_repeated_ids
 from norcli.dedup.signatures import Signatures
 from norcli.dedup.splicing import Splicer
 from norcli.dedup.statistics import DedupResult, source_pairs
@@ -105,6 +106,7 @@ def run_in_tasks(options: DedupOptions, console: Console) -> DedupResult | None:
         return None
     result = DedupResult(**run.manifest(FINISH, 0)["stats"])
     warn_of_bad_records(result.bad_records, run, console)
+    warn_of_repeated_ids(result.repeated_ids, console)
     if result.searches_cut:
         console.warn(
             f"{result.searches_cut} searches among very many similar keys were cut short; one "
@@ -195,8 +197,9 @@ def _clusters(task: Task) -> Made:
     for pairs in _pairs(run):
         forest.join(pairs)
     known = signed.begin(len(options.against))
-    ids, hashes, merits, codes, names = _joined_notes(signed)
-    policy = NotedPolicy(options.keep, known, merits)
+    notes = _joined_notes(signed)
+    ids, hashes = notes.ids, notes.hashes
+    policy = NotedPolicy(options.keep, known, notes.merits)
     survivors, sizes = choose_survivors(forest.labels(), policy, ids, hashes)
     dropped = np.flatnonzero(survivors != np.arange(len(survivors)))
     same = (hashes[dropped] == hashes[survivors[dropped]]).all(axis=1)
@@ -224,17 +227,24 @@ def _clusters(task: Task) -> Made:
         "largest_cluster": int(sizes.max(initial=0)),
         "pairs_compared": sum(one["compared"] for one in stats),
         "searches_cut": sum(one["cut"] for one in stats),
-        "source_pairs": source_pairs(survivors, codes, names),
+        "source_pairs": source_pairs(survivors, notes.codes, notes.sources),
+        "repeated_ids": count_repeated_ids(ids, notes.without_id, known),
     })  # fmt: skip
 
 
-def _joined_notes(
-    signed: SignedParts,
-) -> tuple[
-    IdStore, npt.NDArray[np.uint64], npt.NDArray[np.float64], npt.NDArray[np.int32], list[str]
-]:
-    """Return ids, text hashes, merits and sources of all documents."""
-    ids = IdStore()
+class _Notes(NamedTuple):
+    """What was noted of the documents of all parts, by number; the sources by name."""
+
+    ids: IdStore
+    hashes: npt.NDArray[np.uint64]
+    merits: npt.NDArray[np.float64]
+    codes: npt.NDArray[np.int32]
+    without_id: bytes
+    sources: list[str]
+
+
+def _joined_notes(signed: SignedParts) -> _Notes:
+    ids, without_id = IdStore(), bytearray()
     hashes, merits, codes = [], [], []
     names: dict[str, int] = {}
     for part in range(len(signed)):
@@ -244,7 +254,9 @@ def _joined_notes(
         merits.append(notes["merits"])
         places = [names.setdefault(one, len(names)) for one in signed.stats[part]["sources"]]
         codes.append(np.array(places, np.int32)[notes["codes"]])
-    return ids, np.concatenate(hashes), np.concatenate(merits), np.concatenate(codes), list(names)
+        without_id += notes["without_id"].tobytes()
+    return _Notes(ids, np.concatenate(hashes), np.concatenate(merits), np.concatenate(codes),
+                  bytes(without_id), list(names))  # fmt: skip
 
 
 def _write(task: Task) -> Made:
