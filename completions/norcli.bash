@@ -524,6 +524,7 @@ _norcli() {
         'quantize:--base-model') COMPREPLY=($(compgen -d -- "$word")); return ;;
         'quantize:--output'|'quantize:-o') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'quantize:--type') COMPREPLY=($(compgen -W 'F32 BF16 F16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 Q3_K_L Q3_K_M Q3_K_S' -- "$word")); return ;;
+        'quantize:--chat-template') COMPREPLY=($(compgen -W 'norwai norwai-en mistral magistral' -- "$word")); return ;;
         'quantize:--name') COMPREPLY=(); return ;;
         'quantize:--device') COMPREPLY=($(compgen -W 'cpu cuda' -- "$word")); return ;;
         'quantize:--imatrix') COMPREPLY=($(compgen -f -- "$word")); return ;;
@@ -816,7 +817,7 @@ _norcli() {
             fi ;;
         'quantize')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--adapter --base-model --output -o --overwrite --type --info --to-safetensors --name --device --allow-tokenizer-mismatch --imatrix --save-imatrix --imatrix-chunk --imatrix-tokens --report --report-text --report-chunk --report-tokens --context --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--adapter --base-model --output -o --overwrite --type --info --chat-template --to-safetensors --name --device --allow-tokenizer-mismatch --imatrix --save-imatrix --imatrix-chunk --imatrix-tokens --report --report-text --report-chunk --report-tokens --context --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 _norcli_files '@(*.gguf)'
                 ((COMP_CWORD == 2)) && COMPREPLY+=($(compgen -W 'inspect' -- "$word"))

@@ -715,6 +715,7 @@ complete -c norcli -n '__fish_seen_subcommand_from quantize' -l output -s o -r -
 complete -c norcli -n '__fish_seen_subcommand_from quantize' -l overwrite -d 'Replace an output that exists'
 complete -c norcli -n '__fish_seen_subcommand_from quantize' -l type -x -a 'F32 BF16 F16 Q8_0 Q6_K Q5_K_M Q5_K_S Q5_1 Q5_0 Q4_K_M Q4_K_S Q4_1 Q4_0 Q3_K_L Q3_K_M Q3_K_S' -d 'Type of the file; several give several files'
 complete -c norcli -n '__fish_seen_subcommand_from quantize' -l info -d 'Show what a GGUF file holds, as quantize inspect does'
+complete -c norcli -n '__fish_seen_subcommand_from quantize' -l chat-template -x -a 'norwai norwai-en mistral magistral' -d 'Write this form of conversation instead of the one stored with the model'
 complete -c norcli -n '__fish_seen_subcommand_from quantize' -l to-safetensors -d 'Write a GGUF file back as a model directory, weights decoded'
 complete -c norcli -n '__fish_seen_subcommand_from quantize' -l name -r -F -d 'Name of the model in the file'
 complete -c norcli -n '__fish_seen_subcommand_from quantize' -l device -x -a 'cpu cuda' -d 'Where the K types are worked out; the bytes are the same'

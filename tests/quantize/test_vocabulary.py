@@ -15,6 +15,7 @@ from small_models import PROBE, TEXT, train_sentencepiece
 
 from norcli.console import Console
 from norcli.errors import DataError
+from norcli.formats.gguf import GgufFile
 from norcli.quantize.byte_pair_vocabulary import TEKKEN_PATTERN, read_tekken, read_tokenizer_json
 from norcli.quantize.convert import quantize
 from norcli.quantize.options import QuantizeOptions
@@ -215,3 +216,29 @@ def test_tekken_puts_specials_first_and_rebuilds_merges(tmp_path: Path) -> None:
     # "elv" splits into e + lv and el + v; the reference orders a piece's splits by rank.
     assert words.merges == ["e l", "e lv", "el v", "l v"]
     assert words.types[:4] == [3, 3, 3, 1]
+
+
+@pytest.mark.parametrize("name", ["norwai", "norwai-en", "mistral", "magistral"])
+def test_a_named_conversation_is_written_as_jinja(model: Model, tmp_path: Path, name: str) -> None:
+    from transformers.utils.chat_template_utils import _compile_jinja_template
+
+    options = QuantizeOptions(model=str(model("llama")), output=str(tmp_path / "m.gguf"),
+                              type=["F16"], chat_template=name)  # fmt: skip
+    quantize(options, Console.silent())
+    again = QuantizeOptions(model=str(tmp_path / "m.gguf"), output=str(tmp_path / "n.gguf"),
+                            type=["Q8_0"])  # fmt: skip
+    quantize(again, Console.silent())
+    stored = GgufFile(str(tmp_path / "n.gguf")).metadata["tokenizer.chat_template"]
+    messages = [{"role": "user", "content": "Hei"}, {"role": "assistant", "content": "Hallo"},
+                {"role": "user", "content": "Hva nå?"}]  # fmt: skip
+    text = _compile_jinja_template(stored).render(
+        messages=messages, bos_token="<s>", eos_token="</s>"
+    )
+    asked = {
+        "norwai": "<s>Hei\n\nSvar: Hallo</s>\n\nHva nå?\n\nSvar:",
+        "norwai-en": "<s>Hei\n\nAnswer: Hallo</s>\n\nHva nå?\n\nAnswer:",
+        "mistral": "<s>[INST] Hei[/INST] Hallo</s>[INST] Hva nå?[/INST]",
+        "magistral": "[/SYSTEM_PROMPT][INST]Hei[/INST]Hallo</s>[INST]Hva nå?[/INST]",
+    }  # fmt: skip
+    assert text.endswith(asked[name])
+    assert text.startswith("<s>")

@@ -57,7 +57,9 @@ def jinja_template(name: str, *, bos: bool = True) -> str:
     """Return a known form as Jinja."""
     if name in TEMPLATES:
         return chat_template_jinja(name, bos=bos)
-    text = "".join(line.strip() for line in _read(name, "jinja").splitlines())
+    lines = _read(name, "jinja").splitlines()
+    # The first line puts the begin token.
+    text = "".join(line.strip() for line in (lines if bos else lines[1:]))
     return text.replace("@REASONING@", reasoning_prompt())
 
 

@@ -83,17 +83,24 @@ class GgufSource:
     tensors: list[PlannedTensor]
     vocabulary: Vocabulary
 
-    def metadata(self, name: str | None) -> Metadata:
+    def metadata(self, name: str | None, template: str | None = None) -> Metadata:
         """Return the pairs that files made from this one take over.
 
         Args:
             name: Another name for the model, None for its own.
+            template: Another form of conversation, None for its own.
         """
         metadata = Metadata()
         for key in self.file.metadata:
             if key not in _NOT_COPIED and not key.startswith(_DROPPED_PREFIX):
                 metadata.copy(key, self.file.raw_pair(key))
         metadata.text("general.name", name)
+        if template is not None:
+            from norcli.hosting.conversation import jinja_template
+
+            begins = self.vocabulary.add_bos is not False
+            text = jinja_template(template, bos=begins)
+            metadata.text("tokenizer.chat_template", text)
         return metadata
 
 

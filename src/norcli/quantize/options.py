@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from norcli.options import INPUT, GeneralOptions, OutputOptions, option
 
+CONVERSATIONS = ("norwai", "norwai-en", "mistral", "magistral")
 IMPORTANCE = "Importance matrix"
 REPORT = "Report"
 
@@ -30,6 +31,10 @@ class QuantizeOptions(OutputOptions, GeneralOptions):
     info: bool = option(
         False, help="Show what a GGUF file holds, as quantize inspect does", group="Quantization",
         in_config=False,
+    )  # fmt: skip
+    chat_template: str | None = option(
+        None, help="Write this form of conversation instead of the one stored with the model",
+        group="Quantization", choices=CONVERSATIONS, default_text="the model's own",
     )  # fmt: skip
     to_safetensors: bool = option(
         False, help="Write a GGUF file back as a model directory, weights decoded",
