@@ -5,14 +5,18 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import signal
 import struct
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from llama_oracle import load, logits, quantize_file
-from small_models import MODELS, PROBE
+from small_models import MODELS, PROBE, train_sentencepiece
 
 from norcli.console import Console
 from norcli.errors import CannotCreateError, DataError, InputMissingError, UsageError
@@ -252,3 +256,34 @@ def test_memory_is_bounded_by_tiles_not_by_tensors(
     monkeypatch.setattr("norcli.quantize.encoding.TILE_WEIGHTS", 4096)
     convert(model("llama"), tmp_path / "x.gguf", "Q8_0")
     assert max(sizes) == 4096
+
+
+def test_a_killed_run_leaves_nothing_under_the_final_name(tmp_path: Path) -> None:
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    directory = tmp_path / "m"
+    config = LlamaConfig(vocab_size=431, hidden_size=512, intermediate_size=1024,
+                         num_hidden_layers=4, num_attention_heads=8)  # fmt: skip
+    LlamaForCausalLM(config).to(torch.bfloat16).save_pretrained(directory)
+    (tmp_path / "sp").mkdir()
+    shutil.copy(train_sentencepiece(tmp_path / "sp"), directory / "tokenizer.model")
+    command = [sys.executable, "-m", "norcli", "quantize", str(directory), "--type", "Q4_K_M",
+               "-o", str(tmp_path / "out.gguf"), "-q"]  # fmt: skip
+    during = 0
+    for _ in range(2):
+        process = subprocess.Popen(command)
+        while process.poll() is None:
+            # Mid-write: the temporary file has begun to grow.
+            if any(f.stat().st_size > 100_000 for f in tmp_path.glob("*out.gguf*")):
+                process.kill()
+                break
+            time.sleep(0.002)
+        process.wait()
+        during += process.returncode == -signal.SIGKILL
+        assert process.returncode != 0 or (tmp_path / "out.gguf").exists()
+        assert process.returncode == 0 or not (tmp_path / "out.gguf").exists()
+        (tmp_path / "out.gguf").unlink(missing_ok=True)
+    assert during
+    assert subprocess.run(command, check=False).returncode == 0
+    assert [f.name for f in tmp_path.glob("*out.gguf*")] == ["out.gguf"]
