@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import subprocess
 import sys
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -76,6 +77,12 @@ def test_generated_files_are_current() -> None:
     result = subprocess.run([sys.executable, "tools/gen_docs.py", "--check"], cwd=ROOT,
                             capture_output=True, check=False)  # fmt: skip
     assert result.returncode == 0, result.stderr.decode()
+
+
+def test_test_files_have_names_of_their_own() -> None:
+    # pytest imports them by bare name, so that two of one name stop the whole run.
+    names = Counter(path.name for path in (ROOT / "tests").rglob("test_*.py"))
+    assert [name for name, count in names.items() if count > 1] == []
 
 
 def test_embedded_sample_is_small() -> None:
