@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -137,6 +138,14 @@ def test_names_come_from_a_file_and_an_empty_list_is_an_empty_input(tmp_path: Pa
     names.write_text("\n")
     assert input_paths(Options(files_from=str(names))) == []
     assert input_paths(Options()) == ["-"]
+
+
+def test_listed_names_need_not_be_utf8(tmp_path: Path) -> None:
+    odd = os.fsencode(tmp_path) + b"/bl\xe5.jsonl"
+    Path(os.fsdecode(odd)).touch()
+    names = tmp_path / "names"
+    names.write_bytes(odd + b"\r\n")
+    assert input_paths(Options(files_from=str(names))) == [os.fsdecode(odd)]
 
 
 def test_a_pipe_cannot_be_sharded() -> None:

@@ -63,9 +63,10 @@ def input_paths(options: RecordInputOptions) -> list[str]:
     """
     paths = list(options.inputs)
     if options.files_from:
-        listing = open_input(options.files_from)
-        names = listing.read().decode("utf-8").splitlines()
-        paths += [name.strip() for name in names if name.strip()]
+        with open_input(options.files_from) as listing:
+            # Names of files are bytes; they need not be UTF-8.
+            names = [os.fsdecode(line.strip()) for line in listing.read().split(b"\n")]
+        paths += [name for name in names if name]
     for path in paths:
         if path == "-":
             continue
