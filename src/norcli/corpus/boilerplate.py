@@ -11,8 +11,8 @@ import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from norcli.corpus.language.identifier import pack
 from norcli.corpus.line_starts import LineStarts, texts_with
+from norcli.corpus.packing import encode, join
 
 LINES_FILE = Path(__file__).with_name("boilerplate.toml")
 
@@ -64,9 +64,16 @@ class BoilerplateLines:
             and any(act in lower for act in self._acts)
         )
 
-    def remove_batch(self, texts: Sequence[str]) -> list[tuple[str, int]]:
-        """Return each text without such lines, and how many there were."""
-        buffer, offsets = pack(texts)
+    def remove_batch(
+        self, texts: Sequence[str], encoded: Sequence[bytes] | None = None
+    ) -> list[tuple[str, int]]:
+        """Return each text without such lines, and how many there were.
+
+        Args:
+            texts: Normalized texts.
+            encoded: The same as `encode` gives them, where the caller has them.
+        """
+        buffer, offsets = join(encode(texts) if encoded is None else encoded)
         known = self._line_starts.find(buffer, offsets)
         results = [(text, 0) for text in texts]
         for i, lines in known.items():
@@ -93,3 +100,8 @@ class BoilerplateLines:
         while "\n\n\n" in joined:
             joined = joined.replace("\n\n\n", "\n\n")
         return joined.strip("\n"), len(found)
+
+
+def warm_up() -> None:
+    """Compile the kernels, or load them from the cache."""
+    BoilerplateLines().remove_batch(["Hei på deg."])

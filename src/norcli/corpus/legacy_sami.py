@@ -91,17 +91,19 @@ def _translate(letters: dict[int, str], match: re.Match[str]) -> str:
 def _likeliest(text: str) -> _Repair | None:
     """Return the repair that makes most known words, None where none makes enough."""
     repairs, known, _, word_pattern = _load()
-    signs = trigger_codes(repairs)
-    suspects = [
-        word for word in set(word_pattern.findall(text)) if not signs.isdisjoint(map(ord, word))
-    ]
+    signs = frozenset(map(chr, trigger_codes(repairs)))
+    # Words end at least where white space of these kinds is; few runs between hold a sign.
+    runs = set(text.replace("\n", " ").split(" "))
+    marked = " ".join(run for run in runs if not signs.isdisjoint(run))
+    suspects = [word for word in set(word_pattern.findall(marked)) if not signs.isdisjoint(word)]
     best, most = None, LEAST_WORDS - 1
     for repair in repairs:
         words, restored = set(), set()
         for word in suspects:
             right = word.translate(repair.letters).lower()
-            letters = {repair.letters.get(ord(c), "") for c in word} & _SAMI
-            if letters and right in known:
+            if right not in known:
+                continue
+            if letters := {repair.letters.get(ord(c), "") for c in word} & _SAMI:
                 words.add(right)
                 restored |= letters
         if len(words) > most and len(restored) >= LEAST_LETTERS:

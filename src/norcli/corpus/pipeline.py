@@ -19,10 +19,10 @@ from norcli.corpus.boilerplate import BoilerplateLines
 from norcli.corpus.extraction import PageFault, extract_page
 from norcli.corpus.hooks import MODEL_FIELD, Hooks, check_hooks
 from norcli.corpus.language.codes import NORWEGIAN, UNDETERMINED, normalize_code
-from norcli.corpus.language.identifier import pack
 from norcli.corpus.languages import FOREIGN_SHARE, DocumentLanguage, LanguageJudge
 from norcli.corpus.normalization import normalize_batch
 from norcli.corpus.options import CrawlFilterOptions
+from norcli.corpus.packing import encode, join
 from norcli.corpus.privacy import count_kinds, find_personal_data, mask_all, tell_places
 from norcli.corpus.quality import PROTECTED, QualityMeter, Rows, Rules, Violation
 from norcli.corpus.sentences import split_batch
@@ -72,6 +72,7 @@ class _Work:
 
     raw: RawDocument
     text: str = ""
+    encoded: bytes = b""  # the text as UTF-8, from normalization to the measures
     bytes_in: int = 0
     bytes_out: int = 0
     flags: int = 0
@@ -213,7 +214,7 @@ class FilterPipeline:
         """Take up an annotated record where the measures were taken."""
         text = raw.text or ""
         size = len(text.encode("utf-8", "replace"))
-        work = _Work(raw, text, size, size)
+        work = _Work(raw, text, bytes_in=size, bytes_out=size)
         if self._options.sentences:
             raw.fields.pop("sentences", None)
         found = take_annotation(raw.fields, self._kept, self._languages_text, raw.place)
@@ -226,11 +227,12 @@ class FilterPipeline:
         batch = normalize_batch([work.text for work in works])
         cleaned = [(text, 0) for text in batch.texts]
         if self._boilerplate is not None:
-            cleaned = self._boilerplate.remove_batch(batch.texts)
-        for work, (text, removed), flags, size in zip(
-            works, cleaned, batch.flags, batch.sizes, strict=True
+            cleaned = self._boilerplate.remove_batch(batch.texts, batch.encoded)
+        for work, (text, removed), data, flags, size in zip(
+            works, cleaned, batch.encoded, batch.flags, batch.sizes, strict=True
         ):
             work.text, work.flags, work.bytes_in, work.removed_lines = text, flags, size, removed
+            work.encoded = encode([text])[0] if removed else data
             if not work.text and work.violation is None and "empty_text" not in self._disabled:
                 work.violation = Violation("empty_text", 0, 1)
 
@@ -247,6 +249,7 @@ class FilterPipeline:
                 and self._options.mixed == "trim"
             ):
                 work.text, work.violation = language.kept_text or "", None
+                (work.encoded,) = encode([work.text])
                 work.language = work.language._replace(kept_share=1.0)
 
     def _check_language(self, language: DocumentLanguage) -> Violation | None:
@@ -269,7 +272,7 @@ class FilterPipeline:
         if not works:
             return
         assert self._meter is not None, "made for texts"
-        buffer, offsets = pack([work.text for work in works])
+        buffer, offsets = join([work.encoded for work in works])
         rows = self._meter.measure(buffer, offsets, [work.lang for work in works])
         for work, row, size in zip(works, rows, np.diff(offsets).tolist(), strict=True):
             work.row, work.bytes_out = row, size

@@ -26,30 +26,36 @@ MASKS = {
 _EMAIL = re.compile(
     r"(?<![\w.+-])[\w][\w.+-]{0,63}@(?:[\w](?:[\w-]{0,61}[\w])?\.)+[A-Za-z]{2,24}(?![\w-])"
 )
-_IPV4 = re.compile(r"(?<![0-9.])[0-9]{1,3}(?:\.[0-9]{1,3}){3}(?![0-9.]*[0-9])")
+# Numbers begin with the digit and look behind it then: a pattern that begins with a set of
+# characters is searched for several times as fast.
+_IPV4 = re.compile(r"[0-9](?<![0-9.][0-9])[0-9]{0,2}(?:\.[0-9]{1,3}){3}(?![0-9.]*[0-9])")
 _IPV6 = re.compile(r"(?<![\w:])[0-9A-Fa-f]{0,4}(?::[0-9A-Fa-f]{0,4}){3,7}(?![\w:])")
 _VERSION_CUE = re.compile(r"(?:versjon(?:en)?|version|utgave|release|\bv\.?) ?$", re.IGNORECASE)
 _IP_CUE = re.compile(r"\bip\b|\bIPv4|adress|\bDNS\b|tjener|server|\bping", re.IGNORECASE)
 # No chapter has so many sections: "4.2.13.3" is one, 82.50.72.3 is none.
 _MOST_SECTIONS = 60
-_NATIONAL_ID = re.compile(r"(?<![0-9])([0-9]{6})[ .-]?([0-9]{5})(?![0-9])")
+_NATIONAL_ID = re.compile(r"([0-9](?<![0-9]{2})[0-9]{5})[ .-]?([0-9]{5})(?![0-9])")
 _ACCOUNT = re.compile(
-    r"(?<![0-9])([0-9]{4})([ .])([0-9]{2})\2([0-9]{5})(?![0-9])|(?<![0-9])([0-9]{11})(?![0-9])"
+    r"([0-9](?<![0-9]{2})[0-9]{3})(?:([ .])([0-9]{2})\2([0-9]{5})|([0-9]{7}))(?![0-9])"
 )
 _ACCOUNT_CUE = re.compile(r"konto|kto|betal|giro|vipps", re.IGNORECASE)
-_IBAN = re.compile(r"(?<!\w)[A-Z]{2}[0-9]{2}(?: ?[0-9A-Z]{4}){2,7}(?: ?[0-9A-Z]{1,3})?(?!\w)")
+_IBAN = re.compile(
+    r"[A-Z](?<!\w[A-Z])[A-Z][0-9]{2}(?: ?[0-9A-Z]{4}){2,7}(?: ?[0-9A-Z]{1,3})?(?!\w)"
+)
 _ORGANIZATION = re.compile(
-    r"(?<![0-9.,])([89][0-9]{2})([ .]?)([0-9]{3})\2([0-9]{3})(\s?MVA)?(?![0-9])"
+    r"([89](?<![0-9.,][89])[0-9]{2})([ .]?)([0-9]{3})\2([0-9]{3})(\s?MVA)?(?![0-9])"
 )
 _ORGANIZATION_CUE = re.compile(
     r"\borg\b|orgnr|organisasjonsn|foretaksn|føretaksn|enhetsreg|einingsreg|\bNO ?$", re.IGNORECASE
 )
+# Where a phone number may begin: eight digits follow, with signs between at the most.
+_PHONE_START = re.compile(r"[(+02-9](?<![\w./-][(+02-9])(?=[0-9(). +]{7})")
 _PHONE = re.compile(
-    r"(?<![\w./-])(?P<country>\(?(?:\+|00)47\)?[ .]?)?(?:(?P<pairs>[2-9][0-9](?:[ .]?[0-9]{2}){3})|"
+    r"(?P<country>\(?(?:\+|00)47\)?[ .]?)?(?:(?P<pairs>[2-9][0-9](?:[ .]?[0-9]{2}){3})|"
     r"(?P<mobile>[489][0-9]{2} ?[0-9]{2} ?[0-9]{3}))(?![\w/-]|[.,][0-9])"
 )
 _FOREIGN_PHONE = re.compile(
-    r"(?<![\w+])\+(?!47)[1-9][0-9]{0,2}(?:[ -]?\(0\))?(?:[ .-]?[0-9]{1,5}){2,6}(?![\w+]|[.,-][0-9])"
+    r"\+(?<![\w+]\+)(?!47)[1-9][0-9]{0,2}(?:[ -]?\(0\))?(?:[ .-]?[0-9]{1,5}){2,6}(?![\w+]|[.,-][0-9])"
 )
 _PHONE_CUE = re.compile(
     r"tlf|telefon|telefovdna|mobil|phone|\bring(?:e|er|te)?\b|\bsms|faks|\bfax|kontakt|\btel\b",
@@ -60,7 +66,7 @@ _CUE_REACH = 40
 # In longer texts only the lines that hold something are searched.
 _WHOLE_CHARACTERS = 2000
 # Every number of a kind below has eight digits or more, in groups parted by one space or stop.
-_DIGIT_RUN = re.compile(r"[0-9](?:[ .-]?[0-9]){7}|\+[0-9]")
+_DIGIT_RUN = re.compile(r"[0-9+](?:(?<=\+)[0-9]|(?<![+])(?:[ .-]?[0-9]){7})")
 # What is added to the day of a D-number, and to the month of test persons (Skatteetaten's and
 # NAV's synthetic populations) and of help numbers.
 _DAY_SHIFTS = (0, 40)
@@ -232,7 +238,7 @@ def _national_ids(text: str) -> Iterator[tuple[int, int]]:
 def _accounts(text: str) -> Iterator[tuple[int, int]]:
     for match in _ACCOUNT.finditer(text):
         bare = match.group(5)
-        digits = bare or match.group(1) + match.group(3) + match.group(4)
+        digits = match.group(1) + (bare or match.group(3) + match.group(4))
         if is_account(digits) and (not bare or _has_cue(_ACCOUNT_CUE, text, match.start())):
             yield match.span()
     yield from _ibans(text)
@@ -258,7 +264,12 @@ def _organizations(text: str) -> Iterator[tuple[int, int]]:
 
 
 def _phones(text: str) -> Iterator[tuple[int, int]]:
-    for match in _PHONE.finditer(text):
+    end = 0
+    for begin in _PHONE_START.finditer(text):
+        match = _PHONE.match(text, begin.start()) if begin.start() >= end else None
+        if match is None:
+            continue
+        end = match.end()
         number = match.group("pairs") or match.group("mobile")
         # Eight digits are many things; a mobile number is grouped 3-2-3, others need a word.
         is_mobile = re.fullmatch(r"[49]\d\d \d\d \d{3}", number) is not None

@@ -31,7 +31,7 @@ MARKERS = 16
 """An @, a + before a digit, a run of eight digits but for single separators, or what may be an
 IP address."""
 LEGACY = 32
-"""Inside a word, a sign that stood for a Sámi letter in an old character set."""
+"""Inside words, two different signs that stood for Sámi letters in an old character set."""
 
 # What tidying does with a character.
 PLAIN, SPACE, NEWLINE, RETURN, DROP, JOINER = range(6)
@@ -120,15 +120,30 @@ def _may_be_letter(byte: int) -> bool:
 
 
 @_njit
+def _is_letter(byte: int) -> bool:
+    return 97 <= (byte | 32) <= 122
+
+
+@_njit
 def _flags_of(buffer: Any, start: int, end: int, flags: Any) -> Any:
     """Return the flags of the text in bytes [start, end)."""
     found = 0
     last: Any = 10  # so that white space at the start counts as doubled
     newlines = 2
     digits = dots = colons = 0
+    sign = 0
     i = start
     while i < end:
         byte: Any = buffer[i]
+        if _is_letter(byte):
+            # Most of a text; a letter ends any run and says nothing else.
+            digits = dots = newlines = 0
+            last = byte
+            i += 1
+            while i < end and _is_letter(buffer[i]):
+                last = buffer[i]
+                i += 1
+            continue
         if byte == 10 or byte == 32:
             if byte == 10:
                 found |= SPACES if last == 32 or newlines >= 2 else 0
@@ -147,7 +162,13 @@ def _flags_of(buffer: Any, start: int, end: int, flags: Any) -> Any:
         previous, last = last, byte
         if byte >= 0x80:
             code, stop = decode(buffer, i, end)
-            found |= _wide_flags(buffer, i, code, start, stop, end, flags)
+            more = _wide_flags(buffer, i, code, start, stop, end, flags)
+            if more & LEGACY:
+                # One sign is no evidence: `may_be_legacy` asks for LEAST_LETTERS, two.
+                if sign == 0 or sign == code:
+                    more &= ~LEGACY
+                    sign = code
+            found |= more
             i = stop
             # Odd spaces part groups of digits as plain ones do.
             digits = digits if code == 0xA0 or 0x2000 <= code <= 0x202F else 0
