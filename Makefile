@@ -32,7 +32,7 @@ $(VENV)/.demo: $(VENV)/.torch pyproject.toml
 
 $(VENV)/.dev: $(VENV)/.demo
 	@echo "installing the development tools into $(VENV)"
-	$(PIP) --editable '.[train,chat,eval,dev]'
+	$(PIP) --editable '.[train,chat,eval,ray,dev]'
 	@touch $@
 
 install: $(VENV)/.demo
