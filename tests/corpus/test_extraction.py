@@ -73,14 +73,68 @@ def test_main_text_without_menu_and_footer() -> None:
         (b"<div>" * 10_000 + b"hei" + b"</div>" * 10_000, "page_too_deep"),
         (b"<p>hei</p>" * 5_000_000, "page_too_large"),
         (b"<div>" * 300 + b"<p>hei</p>" * 40_000, "page_too_complex"),
+        (b"<b>" * 100_000 + b"hei", "page_too_deep"),
+        (b"<i>x</i>" * 600_000, "page_too_complex"),
+        (b"<a href=/>x</a>" * 1_000_000, "page_too_complex"),
+        (b"<div " + b" ".join(b"a%d=b" % k for k in range(100_000)) + b">hei", "page_too_complex"),
     ],
-    ids=("10,000 levels", "50 MB", "deep and long"),
+    ids=(
+        "10,000 levels",
+        "50 MB",
+        "deep and long",
+        "100,000 unclosed",
+        "600,000 elements",
+        "a million links",
+        "100,000 attributes",
+    ),
 )
 def test_bounds_are_faults_with_a_name_a_value_and_a_limit(data: bytes, reason: str) -> None:
     with pytest.raises(PageFault) as caught:
         extract_page(data)
     assert caught.value.reason == reason
     assert int(caught.value.value) > int(caught.value.limit)
+
+
+HOSTILE = {
+    "less-than": b"<" * 300_000,
+    "meta": b"<meta " * 50_000,
+    "meta of dates": b'<meta pubdate" ' * 20_000,
+    "link": b"<link rel=canonical " * 20_000,
+    "titles": b"<title>" * 50_000,
+    "comment without end": b"<!--" + b"a-" * 200_000,
+    "script without end": b"<script>" + b"x<" * 200_000,
+    "many scripts": page("<script>var a='<p>';</script>" * 5_000).encode(),
+    "no end tags": b"<ul><li><a><font><table><tr><td>x" * 300,
+    "long attribute": page(f"<p class='{'nav-foo_Bar ' * 50_000}'>{SENTENCE}</p>").encode(),
+    "long title": page(f"<title>{'Bær ' * 100_000}</title>").encode(),
+    "deep tables": page("<table><tr><td>" * 150 + SENTENCE + "</table>" * 150).encode(),
+    "deep lists": page("<ul><li>" * 200 + SENTENCE + "</ul>" * 200).encode(),
+    "entities": page("&amp;" * 100_000 + "&" * 100_000 + "&#x1F600;" * 50_000).encode(),
+    "entities of entities": b"<!DOCTYPE html [" + b"".join(
+        b'<!ENTITY l%d "%s">' % (k, b"&l%d;" % (k - 1) * 10) for k in range(1, 30)
+    ) + b"]><html><body><p>&l29;</p></body></html>",
+    "NUL": b"\0" * 300_000 + b"<\0p>hei</p>",
+    "one word": page("a" * 1_000_000).encode(),
+    "line ends": page("<pre>" + "a\n" * 200_000 + "</pre>").encode(),
+    "end tags": b"</p>" * 100_000,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_pages_end_as_a_text_or_a_told_fault(name: str) -> None:
+    try:
+        assert isinstance(extract_page(HOSTILE[name]).text, str)
+    except PageFault as fault:
+        assert fault.reason in ("page_too_deep", "page_too_complex", "extraction_failed")
+
+
+@pytest.mark.parametrize(
+    "charset", ["bz2", "hex", "rot13", "idna", "punycode", "undefined", "unicode_escape", "mbcs"]
+)
+def test_what_python_knows_as_an_encoding_is_not_always_a_charset(charset: str) -> None:
+    text = page(f"<p>{SENTENCE} \\x41</p>", f'<meta charset="{charset}">')
+    assert f"{SENTENCE} \\x41" in decode_page(text.encode("cp1252"))
+    assert SENTENCE in decode_page(text.encode("cp1252"), charset)
 
 
 def test_terms_headings_and_short_lines_of_the_text_are_kept() -> None:

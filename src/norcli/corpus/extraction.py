@@ -11,18 +11,28 @@ import codecs
 import html
 import logging
 import re
+from collections.abc import Mapping
 from typing import NamedTuple
 
 MAX_PAGE_BYTES = 1 << 24
 """16 MiB of HTML; what is longer is no page for reading."""
 
+MAX_ELEMENTS = 200_000
+"""Elements of a page; trafilatura takes 30 microseconds for each."""
+MAX_ATTRIBUTES = 500
+"""Attributes of one element; libxml2 walks over all before it adds one."""
+
+# A page that is shorter cannot hold so many that it takes long.
+_FEW_CHARACTERS = 1 << 16
 _HEAD_BYTES = 4096
+# Where title, date and address are looked for: heads with styles in them are long.
+_TOP_CHARACTERS = 1 << 18
 _META_CHARSET = re.compile(
     rb"""<meta[^>]{0,300}?charset\s*=\s*["']?\s*([A-Za-z0-9_:.-]+)""", re.IGNORECASE
 )
 _XML_ENCODING = re.compile(rb"""^\s*<\?xml[^>]{0,200}?encoding\s*=\s*["']([A-Za-z0-9_:.-]+)""")
 _HTTP_CHARSET = re.compile(r"""charset\s*=\s*["']?([A-Za-z0-9_:.-]+)""", re.IGNORECASE)
-_TITLE = re.compile(r"<title[^>]*>(.{0,1000}?)</title>", re.IGNORECASE | re.DOTALL)
+_TITLE = re.compile(r"<title[^>]{0,300}>(.{0,1000}?)</title>", re.IGNORECASE | re.DOTALL)
 _DATE_META = re.compile(
     r"""<meta[^>]{0,200}?(?:article:published_time|datePublished|dc\.date(?:\.issued)?|"""
     r"""dcterms\.(?:created|issued)|pubdate)["'][^>]{0,200}?content\s*=\s*["']([^"']{4,40})""",
@@ -88,18 +98,26 @@ def decode_page(data: bytes, http_charset: str | None = None) -> str:
     for name in (http_charset, meta.group(1).decode("ascii") if meta else None):
         if name is None:
             continue
-        try:
-            encoding = codecs.lookup(name).name
-        except LookupError:
-            continue
-        if encoding == "utf-8":
+        known = _text_encoding(name)
+        if known == "utf-8":
             # Mostly UTF-8 with a few broken bytes, or wrongly declared: count what breaks.
             text = data.decode("utf-8", "replace")
             if text.count("\ufffd") <= len(data) // 1000 + 1:
                 return text
-        elif encoding not in _AS_WINDOWS:
-            return data.decode(encoding, "replace")
+        elif known is not None and known not in _AS_WINDOWS:
+            return data.decode(known, "replace")
     return decode_windows(data)
+
+
+def _text_encoding(name: str) -> str | None:
+    """Return Python's name of a character set, None for what is none (bz2, idna, rot13, ...)."""
+    try:
+        encoding = codecs.lookup(name).name
+        # Any bytes become text in a character set; two of Python's own read escapes of its own.
+        b"a-\xff".decode(encoding, "replace")
+    except (LookupError, ValueError):
+        return None
+    return None if "escape" in encoding else encoding
 
 
 def decode_windows(data: bytes) -> str:
@@ -136,10 +154,11 @@ def extract_page(data: bytes, charset: str | None = None) -> ExtractedPage:
         Exception
     ) as error:  # libraries over hostile input: whatever they raise, one page is lost
         raise PageFault("extraction_failed", type(error).__name__) from error
-    title = _TITLE.search(page)
-    date = _DATE_META.search(page)
+    head = page[:_TOP_CHARACTERS]
+    title = _TITLE.search(head)
+    date = _DATE_META.search(head)
     iso = _ISO_DATE.search(date.group(1)) if date else None
-    canonical = _CANONICAL.search(page)
+    canonical = _CANONICAL.search(head)
     return ExtractedPage(
         text or "",
         html.unescape(title.group(1)).strip() or None if title else None,
@@ -159,10 +178,48 @@ def _main_text(page: str) -> str:
     )
     if not page.strip():
         return ""
-    tree = lxml_html.document_fromstring(page.encode("utf-8", "replace"), parser)
+    data = page.encode("utf-8", "replace")
+    if len(page) > _FEW_CHARACTERS:
+        _check_tags(data)
+    tree = lxml_html.document_fromstring(data, parser)
     elements, depth = measure_tree(tree)
     if depth > MAX_DEPTH:
         raise PageFault("page_too_deep", depth, MAX_DEPTH)
     if elements * depth > MAX_PATHS:
         raise PageFault("page_too_complex", elements * depth, MAX_PATHS)
     return extract_main_text(tree)
+
+
+class _TagCounter:
+    """What a parser calls for each tag in place of building a tree."""
+
+    def __init__(self) -> None:
+        self.elements = self.attributes = 0
+
+    def start(self, _tag: str, attributes: Mapping[str, str]) -> None:
+        self.elements += 1
+        self.attributes = max(self.attributes, len(attributes))
+
+    def close(self) -> tuple[int, int]:
+        return self.elements, self.attributes
+
+
+def _check_tags(page: bytes) -> None:
+    """Look at the tags of a page before a tree is made of them, in linear time.
+
+    Raises:
+        PageFault: It has more elements, or more attributes in one, than can be worked on.
+    """
+    from lxml import etree
+
+    parser = etree.HTMLParser(
+        encoding="utf-8", target=_TagCounter(), remove_comments=True, remove_pis=True,
+        huge_tree=True,
+    )  # fmt: skip
+    try:
+        elements, attributes = etree.fromstring(page, parser)
+    except etree.ParserError:  # no element at all, which the parser of trees tells as well
+        return
+    for count, most in ((elements, MAX_ELEMENTS), (attributes, MAX_ATTRIBUTES)):
+        if count > most:
+            raise PageFault("page_too_complex", count, most)

@@ -64,7 +64,7 @@ _SIGNIFICANT = 12
 _EDGE = 30
 _BOX_CHARACTERS = 150
 _LEAST_PAGE = 200
-_LOOK = 2000  # pieces of text or elements looked at to judge one element
+_LOOK = 2000  # pieces of text, elements, or letters of an attribute looked at to judge one element
 _MOST_COMPARED = 1 << 31  # characters: a bound on what a page of many small blocks may cost
 
 
@@ -100,12 +100,21 @@ def _events(tree: Any) -> Iterator[tuple[str, Any]]:
 
 def prune(tree: Any) -> None:
     """Take out of a page what by its tag, role or name is no main text, in place."""
+    _cut_long_values(tree)
     doomed = [element for element in tree.iter() if _is_outside(element)]
     for element in doomed:
         parent = element.getparent()
         if parent is None or element.tag in ("html", "body", "main", "article"):
             continue
         _drop(element, parent)
+
+
+def _cut_long_values(tree: Any) -> None:
+    """Keep the beginnings of attributes: they are searched hundreds of times for words."""
+    for element in tree.iter():
+        for name, value in element.items():
+            if len(value) > _LOOK:
+                element.set(name, value[:_LOOK])
 
 
 def _is_outside(element: Any) -> bool:
@@ -122,13 +131,18 @@ def _is_outside(element: Any) -> bool:
     role = element.get("role")
     if role is not None and role in _OUTSIDE_ROLES:
         return True
-    names = f"{element.get('class') or ''} {element.get('id') or ''}"
+    names = _names(element)
     if len(names) < 2:
         return False
     names = _HUMP.sub("-", names)
     if _NEVER_TEXT.search(names) is not None:
         return not _has_paragraphs(element)
     return _SELDOM_TEXT.search(names) is not None and not _is_text(element)
+
+
+def _names(element: Any) -> str:
+    """Return the class and the id of an element."""
+    return f"{element.get('class') or ''} {element.get('id') or ''}"
 
 
 def _has_paragraphs(element: Any) -> bool:
@@ -318,7 +332,7 @@ def _is_marked(element: Any) -> bool:
         return True
     if element.get("itemprop") == "articleBody":
         return True
-    names = f"{element.get('class') or ''} {element.get('id') or ''}"
+    names = _names(element)
     return element.tag in ("div", "section", "td") and _MARKED_NAMES.search(names) is not None
 
 
