@@ -160,10 +160,11 @@ def test_mending_sami_twice_changes_nothing_more(text: str) -> None:
 
 
 @settings(max_examples=200, deadline=None)
-@given(st.lists(st.one_of(TRICKY, st.text(max_size=20)), max_size=8))
+@given(st.lists(st.one_of(TRICKY, SPOILT, st.text(max_size=20)), max_size=8))
 def test_a_batch_is_normalized_as_its_texts_are(texts: list[str]) -> None:
     batch = normalize_batch(texts)
     assert batch.texts == [normalize_text(text) for text in texts]
+    assert batch.encoded == [text.encode("utf-8", "replace") for text in batch.texts]
     assert batch.sizes == [len(text.encode("utf-8", "replace")) for text in texts]
 
 

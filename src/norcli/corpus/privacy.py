@@ -55,7 +55,8 @@ _PHONE = re.compile(
     r"(?P<mobile>[489][0-9]{2} ?[0-9]{2} ?[0-9]{3}))(?![\w/-]|[.,][0-9])"
 )
 _FOREIGN_PHONE = re.compile(
-    r"\+(?<![\w+]\+)(?!47)[1-9][0-9]{0,2}(?:[ -]?\(0\))?(?:[ .-]?[0-9]{1,5}){2,6}(?![\w+]|[.,-][0-9])"
+    r"\+(?<![\w+]\+)(?!47)[1-9][0-9]{0,2}(?:[ -]?\(0\))?(?:[ .-]?[0-9]{1,5}){2,6}"
+    r"(?![\w+]|[.,-][0-9])"
 )
 _PHONE_CUE = re.compile(
     r"tlf|telefon|telefovdna|mobil|phone|\bring(?:e|er|te)?\b|\bsms|faks|\bfax|kontakt|\btel\b",

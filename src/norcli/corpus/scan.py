@@ -125,6 +125,13 @@ def _is_letter(byte: int) -> bool:
 
 
 @_njit
+def _end_of_letters(buffer: Any, i: int, end: int) -> int:
+    while i < end and _is_letter(buffer[i]):
+        i += 1
+    return i
+
+
+@_njit
 def _flags_of(buffer: Any, start: int, end: int, flags: Any) -> Any:
     """Return the flags of the text in bytes [start, end)."""
     found = 0
@@ -138,11 +145,8 @@ def _flags_of(buffer: Any, start: int, end: int, flags: Any) -> Any:
         if _is_letter(byte):
             # Most of a text; a letter ends any run and says nothing else.
             digits = dots = newlines = 0
-            last = byte
-            i += 1
-            while i < end and _is_letter(buffer[i]):
-                last = buffer[i]
-                i += 1
+            i = _end_of_letters(buffer, i, end)
+            last = buffer[i - 1]
             continue
         if byte == 10 or byte == 32:
             if byte == 10:
@@ -163,11 +167,10 @@ def _flags_of(buffer: Any, start: int, end: int, flags: Any) -> Any:
         if byte >= 0x80:
             code, stop = decode(buffer, i, end)
             more = _wide_flags(buffer, i, code, start, stop, end, flags)
-            if more & LEGACY:
+            if more & LEGACY and (sign == 0 or sign == code):
                 # One sign is no evidence: `may_be_legacy` asks for LEAST_LETTERS, two.
-                if sign == 0 or sign == code:
-                    more &= ~LEGACY
-                    sign = code
+                more &= ~LEGACY
+                sign = code
             found |= more
             i = stop
             # Odd spaces part groups of digits as plain ones do.
