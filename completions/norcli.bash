@@ -596,12 +596,15 @@ _norcli() {
         'eval tasks:--color') COMPREPLY=($(compgen -W 'auto always never' -- "$word")); return ;;
         'eval tasks:--log-format') COMPREPLY=($(compgen -W 'text json' -- "$word")); return ;;
         'chat:--on-bad-record') COMPREPLY=($(compgen -W 'stop skip' -- "$word")); return ;;
+        'chat:--batch-size') COMPREPLY=(); return ;;
         'chat:--limit') COMPREPLY=(); return ;;
         'chat:--output'|'chat:-o') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'chat:--prompt') COMPREPLY=(); return ;;
         'chat:--input-text') COMPREPLY=(); return ;;
         'chat:--system') COMPREPLY=(); return ;;
         'chat:--template') COMPREPLY=($(compgen -W 'auto norwai norwai-en model none' -- "$word")); return ;;
+        'chat:--mode') COMPREPLY=($(compgen -W 'answer completion short long' -- "$word")); return ;;
+        'chat:--think-tokens') COMPREPLY=(); return ;;
         'chat:--temperature') COMPREPLY=(); return ;;
         'chat:--top-k') COMPREPLY=(); return ;;
         'chat:--top-p') COMPREPLY=(); return ;;
@@ -609,9 +612,14 @@ _norcli() {
         'chat:--repeat-penalty') COMPREPLY=(); return ;;
         'chat:--max-new-tokens') COMPREPLY=(); return ;;
         'chat:--stop') COMPREPLY=(); return ;;
-        'chat:--engine') COMPREPLY=($(compgen -W 'auto gguf hf' -- "$word")); return ;;
+        'chat:--engine') COMPREPLY=($(compgen -W 'auto gguf hf url' -- "$word")); return ;;
+        'chat:--adapter') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'chat:--model-name') COMPREPLY=(); return ;;
+        'chat:--api-key-file') COMPREPLY=($(compgen -f -- "$word")); return ;;
+        'chat:--timeout') COMPREPLY=(); return ;;
         'chat:--context') COMPREPLY=(); return ;;
         'chat:--load') _norcli_files '@(*.jsonl)'; return ;;
+        'chat:--theme') COMPREPLY=($(compgen -W 'terminal dark light mono' -- "$word")); return ;;
         'chat:--config'|'chat:-c') _norcli_files '@(*.toml)'; return ;;
         'chat:--stats') COMPREPLY=($(compgen -f -- "$word")); return ;;
         'chat:--seed') COMPREPLY=(); return ;;
@@ -849,7 +857,7 @@ _norcli() {
             fi ;;
         'chat')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--jsonl --on-bad-record --limit --output -o --overwrite --prompt --input-text --system --template --temperature --top-k --top-p --min-p --repeat-penalty --max-new-tokens --stop --engine --context --no-save --load --speed --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--jsonl --on-bad-record --batch-size --limit --resume --output -o --overwrite --prompt --input-text --system --template --mode --think-tokens --temperature --top-k --top-p --min-p --repeat-penalty --max-new-tokens --stop --engine --adapter --model-name --api-key-file --timeout --context --no-save --load --theme --no-markdown --speed --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 _norcli_files '@(*.gguf)'
             fi ;;

@@ -51,9 +51,9 @@ def test_ask_interrupt_and_leave(open_chat: Open, tmp_path: Path) -> None:
     chat.type("/system Kort.\r")
     chat.expect(r"system message: Kort\.\s+>")
     chat.type(CTRL_C)
-    chat.expect(r"Ctrl-D or /quit leaves\s+>")
+    chat.expect(r"Ctrl-D or /exit leaves\s+>")
     chat.kill(signal.SIGINT)
-    chat.expect(r"Ctrl-D or /quit leaves\s+>")
+    chat.expect(r"Ctrl-D or /exit leaves\s+>")
     chat.type(CTRL_D)
     chat.expect("saved as .*jsonl")
     assert chat.wait() == 0
@@ -153,7 +153,7 @@ def test_dumb_terminal_gets_plain_lines(open_chat: Open) -> None:
     chat.type(CTRL_C)
     chat.expect("stopped")
     chat.type(CTRL_C)
-    chat.expect(r"Ctrl-D or /quit leaves\s+> ")
+    chat.expect(r"Ctrl-D or /exit leaves\s+> ")
     chat.type(CTRL_D)
     assert chat.wait() == 0
     assert "\x1b" not in chat.raw

@@ -8,20 +8,34 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from norcli.chat.clipboard import copy_text
 from norcli.chat.options import TEMPLATE_CHOICES, ChatOptions
 from norcli.chat.prompting import choose_template
-from norcli.chat.transcript import read_conversation, write_conversation
-from norcli.errors import CannotCreateError, UsageError
+from norcli.chat.themes import THEMES
+from norcli.chat.transcript import (
+    SavedConversation,
+    find_saved,
+    read_saved,
+    saved_files,
+    write_conversation,
+)
+from norcli.errors import CannotCreateError, NorcliError, UsageError
 from norcli.options import option_fields
 
 if TYPE_CHECKING:
     from norcli.chat.terminal import Terminal
 
+LISTED_CONVERSATIONS = 20
+SWITCH = {"on": True, "off": False}
+LOOKS: dict[str, tuple[str, ...]] = {"theme": tuple(THEMES), "markdown": tuple(SWITCH)}
+FENCED = re.compile(r"^ {0,3}(`{3,}|~{3,})[^\n]*\n(.*?)(?:^ {0,3}\1[`~]*[ \t]*$|\Z)", re.M | re.S)
 SETTINGS = ("temperature", "top_k", "top_p", "min_p", "repeat_penalty", "max_new_tokens", "seed")
 
 
@@ -34,15 +48,21 @@ class SlashCommand:
         argument: What may follow, for help.
         help: One line.
         run: Does it.
+        complete: Gives what may be written after it, from what stands there already.
     """
 
     name: str
     argument: str
     help: str
     run: Callable[[Terminal, str], None]
+    complete: Callable[[Terminal, str], Iterable[str]] = lambda terminal, written: ()
 
 
 def _help(terminal: Terminal, argument: str) -> None:
+    if argument:
+        command = find_command(f"/{argument.removeprefix('/')}")
+        terminal.note(f"{command.name} {command.argument}".rstrip() + f": {command.help}")
+        return
     width = max(len(f"{c.name} {c.argument}") for c in COMMANDS)
     for command in COMMANDS:
         terminal.note(f"{f'{command.name} {command.argument}':<{width}}  {command.help}")
@@ -90,13 +110,52 @@ def _save(terminal: Terminal, argument: str) -> None:
 
 
 def _load(terminal: Terminal, argument: str) -> None:
-    messages = read_conversation(_path(argument, "/load"))
-    terminal.session.restore(messages)
+    if not argument:
+        show_saved(terminal)
+        return
+    path = Path(argument).expanduser()
+    if not path.exists() and terminal.chats is not None:
+        path = find_saved(terminal.chats, argument)
+    go_on_with(terminal, read_saved(path))
+
+
+def show_saved(terminal: Terminal) -> None:
+    """List the newest saved conversations with their numbers."""
+    files = saved_files(terminal.chats) if terminal.chats is not None else []
+    if not files:
+        terminal.note("no conversation is saved; /load FILE reads one from elsewhere")
+    for number, path in enumerate(files[:LISTED_CONVERSATIONS], 1):
+        try:
+            requests = read_saved(path).requests
+            about = f"{len(requests)} turns  {_first_line(requests[0] if requests else '')}"
+        except NorcliError as error:
+            about = error.message
+        terminal.note(f"{number:>3}  {path.stem}  {about}")
+    if len(files) > LISTED_CONVERSATIONS:
+        terminal.note(f"     and {len(files) - LISTED_CONVERSATIONS} older")
+
+
+def _first_line(text: str, longest: int = 50) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= longest else line[: longest - 1] + "…"
+
+
+def go_on_with(terminal: Terminal, saved: SavedConversation) -> None:
+    """Take over a saved conversation and show it.
+
+    One of the chat's own goes on in its file; another is left as it is.
+    """
+    terminal.session.restore(saved.messages)
     if terminal.transcript is not None:
         terminal.transcript.begin_another()
-    for message in messages:
-        mark = {"system": "system: ", "user": "> ", "assistant": ""}[message["role"]]
-        terminal.note(mark + message["content"])
+        if saved.path.parent == terminal.chats:
+            terminal.transcript.go_on_with(saved.path)
+    for message in saved.messages:
+        if message["role"] == "assistant":
+            terminal.show(message["content"])
+        else:
+            mark = {"system": "system: ", "user": "> "}[message["role"]]
+            terminal.note(mark + message["content"])
 
 
 def _clear(terminal: Terminal, argument: str) -> None:
@@ -111,11 +170,16 @@ def _set(terminal: Terminal, argument: str) -> None:
     key, _, value = argument.partition(" ")
     name = key.replace("-", "_")
     if not key:
-        shown = (f"{setting} {getattr(session.sampling, setting)}" for setting in SETTINGS)
+        shown = [f"{setting} {getattr(session.sampling, setting)}" for setting in SETTINGS]
+        shown += [f"theme {terminal.theme}", f"markdown {'on' if terminal.markdown else 'off'}"]
         terminal.note(", ".join(shown))
         return
+    if name in LOOKS:
+        _set_look(terminal, name, value.strip())
+        return
     if name not in SETTINGS:
-        raise UsageError(f'/set: no setting "{key}"', hint=f"known: {', '.join(SETTINGS)}")
+        known = ", ".join([*SETTINGS, *LOOKS])
+        raise UsageError(f'/set: no setting "{key}"', hint=f"known: {known}")
     field = next(field for field in option_fields(ChatOptions) if field.name == name)
     parsed = field.parse(value.strip(), "/set")
     field.check(parsed)
@@ -123,6 +187,33 @@ def _set(terminal: Terminal, argument: str) -> None:
         raise UsageError(f"/set {key}: needs a number")
     session.sampling = dataclasses.replace(session.sampling, **{name: parsed})
     terminal.note(f"{name} {parsed}")
+
+
+def _set_look(terminal: Terminal, name: str, value: str) -> None:
+    if value not in LOOKS[name]:
+        raise UsageError(f'/set {name}: "{value}" is not one of {", ".join(LOOKS[name])}')
+    if not terminal.can_render:
+        raise UsageError(f"/set {name}: answers are plain here (NO_COLOR, --color, or no terminal)")
+    if name == "theme":
+        terminal.theme = value
+    else:
+        terminal.markdown = SWITCH[value]
+    terminal.note(f"{name} {value}")
+
+
+def _copy(terminal: Terminal, argument: str) -> None:
+    answers = [m["content"] for m in terminal.session.messages if m["role"] == "assistant"]
+    if not answers:
+        raise UsageError("/copy: there is no answer yet")
+    if argument not in ("", "code"):
+        raise UsageError(f'/copy: "{argument}" is not "code"')
+    text = answers[-1]
+    if argument == "code":
+        text = "\n".join(match[2] for match in FENCED.finditer(text))
+        if not text:
+            raise UsageError("/copy code: the last answer has no code block")
+    stream = terminal.console.stream if terminal.console.is_terminal else None
+    terminal.note(copy_text(text, stream, os.environ))
 
 
 def _template(terminal: Terminal, argument: str) -> None:
@@ -150,7 +241,7 @@ def _tokens(terminal: Terminal, argument: str) -> None:
     terminal.note(f"{len(ids)} tokens")
 
 
-def _quit(terminal: Terminal, argument: str) -> None:
+def _exit(terminal: Terminal, argument: str) -> None:
     terminal.has_ended = True
 
 
@@ -160,20 +251,91 @@ def _path(argument: str, command: str) -> Path:
     return Path(argument).expanduser()
 
 
+def _complete_name(terminal: Terminal, written: str) -> Iterator[str]:
+    yield from (command.name.removeprefix("/") for command in COMMANDS)
+
+
+def _complete_setting(terminal: Terminal, written: str) -> Iterator[str]:
+    key, space, _ = written.partition(" ")
+    if space:
+        yield from (f"{key} {value}" for value in LOOKS.get(key, ()))
+    else:
+        yield from (*(name.replace("_", "-") for name in SETTINGS), *LOOKS)
+
+
+def _complete_path(terminal: Terminal, written: str) -> Iterator[str]:
+    start = written[: written.rfind("/") + 1]
+    try:
+        entries = sorted(os.scandir(Path(start or ".").expanduser()), key=lambda entry: entry.name)
+    except OSError:
+        return
+    for entry in entries:
+        if entry.is_dir() or entry.name.endswith(".jsonl"):
+            yield start + entry.name + ("/" if entry.is_dir() else "")
+
+
+def _complete_saved(terminal: Terminal, written: str) -> Iterator[str]:
+    if terminal.chats is not None and "/" not in written:
+        yield from (path.stem for path in saved_files(terminal.chats)[:LISTED_CONVERSATIONS])
+    yield from _complete_path(terminal, written)
+
+
+def complete(terminal: Terminal, text: str) -> list[tuple[str, str, str]]:
+    """Return what a line that begins with a slash may go on with.
+
+    Args:
+        terminal: Knows what there is.
+        text: The line up to the cursor.
+
+    Returns:
+        For each: the text that is to be put in, the text it replaces, and a word about it.
+    """
+    name, space, written = text.partition(" ")
+    if not space:
+        return [(c.name, name, c.help) for c in COMMANDS if c.name.startswith(name)]
+    try:
+        command = find_command(name)
+    except UsageError:
+        return []
+    found = command.complete(terminal, written)
+    return [(value, written, "") for value in found if value.startswith(written)]
+
+
 COMMANDS = (
-    SlashCommand("/help", "", "List the commands", _help),
+    SlashCommand("/help", "[COMMAND]", "List the commands, or tell of one", _help, _complete_name),
     SlashCommand("/regen", "", "Answer the last request again", _regenerate),
     SlashCommand("/undo", "", "Take the last request and its answer back", _undo),
     SlashCommand("/edit", "[TEXT]", "Change the last request and ask again", _edit),
     SlashCommand("/clear", "", "Begin a new conversation", _clear),
     SlashCommand("/system", "[TEXT]", "Show or set the system message; none for none", _system),
-    SlashCommand("/template", "[NAME]", "Show or set the words around a request", _template),
-    SlashCommand("/set", "[KEY VALUE]", "Show or set temperature, top-p and the like", _set),
+    SlashCommand(
+        "/template",
+        "[NAME]",
+        "Show or set the words around a request",
+        _template,
+        lambda terminal, written: TEMPLATE_CHOICES,
+    ),
+    SlashCommand(
+        "/set",
+        "[KEY VALUE]",
+        "Show or set temperature, theme and the like",
+        _set,
+        _complete_setting,
+    ),
     SlashCommand("/tokens", "TEXT", "Show how a text is cut into tokens", _tokens),
     SlashCommand("/stats", "", "Tell the speed after each answer, or stop telling", _stats),
-    SlashCommand("/save", "FILE", "Save the conversation", _save),
-    SlashCommand("/load", "FILE", "Go on with a saved conversation", _load),
-    SlashCommand("/quit", "", "Leave, as Ctrl-D does", _quit),
+    SlashCommand("/save", "FILE", "Save the conversation", _save, _complete_path),
+    SlashCommand(
+        "/load", "[FILE]", "List saved conversations, or go on with one", _load, _complete_saved
+    ),
+    SlashCommand(
+        "/copy",
+        "[code]",
+        "Copy the last answer, or its code blocks",
+        _copy,
+        lambda terminal, written: ("code",),
+    ),
+    SlashCommand("/exit", "", "Leave, as Ctrl-D does", _exit),
 )
 
 
@@ -183,7 +345,7 @@ def find_command(word: str) -> SlashCommand:
     Raises:
         UsageError: There is none; the closest is named.
     """
-    name = {"/exit": "/quit", "/?": "/help"}.get(word, word)
+    name = {"/quit": "/exit", "/?": "/help"}.get(word, word)
     for command in COMMANDS:
         if command.name == name:
             return command

@@ -16,6 +16,7 @@ MODEL = "Model"
 SESSION = "Session"
 
 TEMPLATE_CHOICES = ("auto", "norwai", "norwai-en", "model", "none")
+THEME_CHOICES = ("terminal", "dark", "light", "mono")
 TERMINAL_TEMPERATURE = 0.7
 
 
@@ -28,7 +29,8 @@ class ChatOptions(GeneralOptions):
         metavar="MODEL", complete="file:.gguf",
     )  # fmt: skip
     inputs: list[str] = option(
-        default_factory=list, help="With --jsonl: files of records, - for standard input",
+        default_factory=list, help="With --jsonl: files of records, - for standard input; "
+        "with --resume on a terminal: a saved conversation's name or number",
         group=INPUT, positional=True, metavar="FILE", complete="file:.jsonl",
         default_text="standard input", in_config=False,
     )  # fmt: skip
@@ -107,5 +109,17 @@ class ChatOptions(GeneralOptions):
     load: str | None = option(
         None, help="Go on with a conversation saved before", group=SESSION, metavar="FILE",
         complete="file:.jsonl",
+    )  # fmt: skip
+    resume: bool = option(
+        False, help="Go on with the newest saved conversation, or the one that FILE names",
+        group=SESSION, in_config=False,
+    )  # fmt: skip
+    theme: str = option(
+        "terminal", help="Look of answers on a terminal; terminal uses its own colours",
+        group=SESSION, choices=THEME_CHOICES,
+    )  # fmt: skip
+    markdown: bool = option(
+        True, help="Render Markdown in answers (sessions on a terminal with colours)",
+        group=SESSION,
     )  # fmt: skip
     speed: bool = option(False, help="Tell tokens per second after each answer", group=SESSION)

@@ -9,27 +9,37 @@ from __future__ import annotations
 import importlib.util
 import signal
 import sys
+import termios
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
-from norcli.chat.commands import COMMANDS
+from norcli.chat.themes import Theme
 from norcli.streams import Interruption
+
+Complete = Callable[[str], Iterable[tuple[str, str, str]]]
 
 
 class LineReader(Protocol):
     """Something that asks a person for text."""
 
-    def read(self, prompt: str, draft: str) -> str:
+    def read(self, prompt: str, draft: str, status: str) -> str:
         """Return what was typed, several lines where they were pasted.
 
         Args:
             prompt: Shown in front.
             draft: Text to begin with.
+            status: Shown below, where there is room for it.
 
         Raises:
             EOFError: The person has left (Ctrl-D).
             KeyboardInterrupt: The line was given up (Ctrl-C).
         """
+        ...
+
+    def silenced(self) -> AbstractContextManager[None]:
+        """Keep what is typed meanwhile off the screen, for the next line to read."""
         ...
 
 
@@ -39,7 +49,11 @@ class PlainReader:
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
-    def read(self, prompt: str, draft: str) -> str:
+    def silenced(self) -> AbstractContextManager[None]:
+        """Leave the terminal alone: it shows a line when it is typed, or never."""
+        return nullcontext()
+
+    def read(self, prompt: str, draft: str, status: str) -> str:
         """Return the next line; an empty one takes the draft."""
         self._stream.write(f"[{draft}] {prompt}" if draft else prompt)
         self._stream.flush()
@@ -61,12 +75,15 @@ class EditingReader:
 
     Args:
         stream: The terminal to draw on.
+        complete: See `norcli.chat.commands.complete`; without the terminal.
         history: File of earlier lines; None keeps them in memory only.
+        theme: Gives the look of the prompt and of the line below it.
     """
 
-    def __init__(self, stream: TextIO, history: Path | None = None) -> None:
+    def __init__(
+        self, stream: TextIO, complete: Complete, history: Path | None, theme: Callable[[], Theme]
+    ) -> None:
         from prompt_toolkit import PromptSession
-        from prompt_toolkit.completion import WordCompleter
         from prompt_toolkit.history import FileHistory, InMemoryHistory
         from prompt_toolkit.key_binding import KeyBindings
         from prompt_toolkit.output import create_output
@@ -77,35 +94,75 @@ class EditingReader:
         def _new_line(event: Any) -> None:
             event.current_buffer.insert_text("\n")
 
-        words = {command.name: command.help for command in COMMANDS}
+        self._theme = theme
         self._session: Any = PromptSession(
             history=FileHistory(str(history)) if history else InMemoryHistory(),
-            completer=WordCompleter(list(words), meta_dict=words, sentence=True),
-            complete_while_typing=False,
-            key_bindings=bindings,
-            output=create_output(stdout=stream),
-        )
+            completer=_completer(complete), complete_while_typing=False, key_bindings=bindings,
+            enable_open_in_editor=True, tempfile_suffix=".md", output=create_output(stdout=stream),
+            # The prompt's second line and those after it stand under the first.
+            prompt_continuation=lambda width, number, wrapped: " " * width,
+        )  # fmt: skip
 
-    def read(self, prompt: str, draft: str) -> str:
+    @contextmanager
+    def silenced(self) -> Iterator[None]:
+        """Turn the terminal's echo off: it would tear up lines that are being drawn."""
+        descriptor = sys.stdin.fileno()
+        before = termios.tcgetattr(descriptor)
+        silent = [*before]
+        silent[3] &= ~termios.ECHO
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, silent)
+        try:
+            yield
+        finally:
+            termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+
+    def read(self, prompt: str, draft: str, status: str) -> str:
         """Return what was typed."""
+        from prompt_toolkit.styles import Style
+
+        theme = self._theme()
+        style = Style.from_dict({"prompt": theme.prompt, "bottom-toolbar": theme.toolbar})
         # prompt_toolkit takes SIGINT itself once it runs; an exception out of a signal handler
         # while it starts or ends would leave its event loop broken.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
-            text: str = self._session.prompt(prompt, default=draft)
+            text: str = self._session.prompt(
+                [("class:prompt", prompt)], default=draft, bottom_toolbar=status, style=style
+            )
         finally:
             signal.signal(signal.SIGINT, before)
         return text
 
 
-def open_reader(stream: TextIO, is_capable: bool, history: Path | None) -> LineReader:
+def _completer(complete: Complete) -> Any:
+    from prompt_toolkit.completion import Completer, Completion
+
+    class _SlashCommands(Completer):
+        def get_completions(self, document: Any, complete_event: Any) -> Iterator[Any]:
+            text = document.text_before_cursor
+            if text.startswith("/") and "\n" not in text:
+                for value, replaced, about in complete(text):
+                    yield Completion(value, -len(replaced), display_meta=about)
+
+    return _SlashCommands()
+
+
+def open_reader(
+    stream: TextIO,
+    is_capable: bool,
+    complete: Complete,
+    history: Path | None,
+    theme: Callable[[], Theme],
+) -> LineReader:
     """Return the best reader for a terminal.
 
     Args:
         stream: The terminal.
         is_capable: Whether it can redraw lines.
+        complete: See `EditingReader`.
         history: File of earlier lines.
+        theme: See `EditingReader`.
     """
     if is_capable and importlib.util.find_spec("prompt_toolkit") is not None:
-        return EditingReader(stream, history)
+        return EditingReader(stream, complete, history, theme)
     return PlainReader(stream)

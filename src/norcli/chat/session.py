@@ -151,6 +151,19 @@ class Session:
             if is_kept:
                 self.messages = [*messages, {"role": "assistant", "content": answer.text}]
 
+    def used_tokens(self) -> int:
+        """Return how many tokens of the context the conversation takes up before the next request.
+
+        Turns that no longer fit are not counted.
+        """
+        if not self.messages:
+            return 0
+        try:
+            ids, _ = self.fit([*self.messages, {"role": "user", "content": ""}])
+        except DataError:
+            return self.engine.context_tokens
+        return len(ids)
+
     def fit(self, messages: Sequence[Message]) -> tuple[list[int], int]:
         """Return the prompt's ids and how many of the oldest turns had to be left out.
 

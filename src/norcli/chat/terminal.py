@@ -9,13 +9,16 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Generator, Iterator
+from pathlib import Path
 from typing import BinaryIO
 
 from norcli.chat.answers import AnswerTotals
 from norcli.chat.commands import find_command
 from norcli.chat.reading import LineReader
+from norcli.chat.rendering import MarkdownView, PlainView, View
 from norcli.chat.sanitize import Sanitizer, clean
 from norcli.chat.session import Session
+from norcli.chat.themes import THEMES
 from norcli.chat.transcript import Transcript
 from norcli.console import Console
 from norcli.errors import NorcliError
@@ -33,7 +36,11 @@ class Terminal:
         stream: Where answers go.
         console: Where notes go.
         transcript: Where the conversation is kept; None keeps nothing.
+        chats: Folder of saved conversations; None where none are kept.
         tells_speed: Whether tokens per second follow each answer.
+        can_render: Whether the terminal can show Markdown with styles.
+        markdown: Whether it shall.
+        theme: A key of `norcli.chat.themes.THEMES`.
 
     Attributes:
         totals: Counts over all answers.
@@ -49,14 +56,22 @@ class Terminal:
         console: Console,
         *,
         transcript: Transcript | None = None,
+        chats: Path | None = None,
         tells_speed: bool = False,
+        can_render: bool = False,
+        markdown: bool = True,
+        theme: str = "terminal",
     ) -> None:
         self.session = session
         self.reader = reader
         self.stream = stream
         self.console = console
         self.transcript = transcript
+        self.chats = chats
         self.tells_speed = tells_speed
+        self.can_render = can_render
+        self.markdown = markdown
+        self.theme = theme
         self.totals = AnswerTotals()
         self.draft = ""
         self.has_ended = False
@@ -81,16 +96,16 @@ class Terminal:
                 # Also a Ctrl-C that comes just after an answer, before the line editor is back.
                 if isinstance(error, Interruption) and error.signum != signal.SIGINT:
                     raise
-                self.note("Ctrl-D or /quit leaves")
+                self.note("Ctrl-D or /exit leaves")
         if self.transcript is not None and self.transcript.path is not None:
             self.note(f"saved as {self.transcript.path}")
 
     def _read(self) -> str:
         draft, self.draft = self.draft, ""
-        lines = [self.reader.read("> ", draft)]
+        lines = [self.reader.read("> ", draft, self.status())]
         while lines[-1].endswith("\\"):
             lines[-1] = lines[-1][:-1]
-            lines.append(self.reader.read(". ", ""))
+            lines.append(self.reader.read(". ", "", self.status()))
         return "\n".join(lines)
 
     def _obey(self, line: str) -> None:
@@ -110,11 +125,14 @@ class Terminal:
         Args:
             ask: Starts the answer; it is given the function that says whether to stop.
         """
-        sanitizer = Sanitizer()
-        with stop_requests() as stop:
-            for text in ask(lambda: stop.requested):
-                self._show(sanitizer.feed(text))
-        self._show(sanitizer.flush() + "\n")
+        sanitizer, view = Sanitizer(), self._view()
+        with stop_requests() as stop, self.reader.silenced():
+            try:
+                for text in ask(lambda: stop.requested):
+                    view.feed(sanitizer.feed(text))
+            finally:
+                view.feed(sanitizer.flush())
+                view.finish()
         self.totals.add(self.session.counts)
         self._save()
         if stop.signum is not None:
@@ -149,9 +167,28 @@ class Terminal:
         self.console.stream.write(text + "\n")
         self.console.stream.flush()
 
-    def _show(self, text: str) -> None:
-        self.stream.write(text.encode("utf-8"))
-        self.stream.flush()
+    def show(self, text: str) -> None:
+        """Show an answer that was given before."""
+        view = self._view()
+        view.feed(clean(text))
+        view.finish()
+
+    def status(self) -> str:
+        """Return the line below the prompt: the model, and how full its context is."""
+        session = self.session
+        used, most = session.used_tokens(), session.engine.context_tokens
+        parts = [Path(session.engine.description.path).name, session.template.name]
+        parts.append(f"{used} of {most} tokens")
+        if session.dropped_turns:
+            parts.append(f"{session.dropped_turns} oldest turns left out")
+        if self.totals.answers:
+            parts.append(f"{session.counts.tokens_per_second:.1f} tokens/s")
+        return clean("  ".join(parts))
+
+    def _view(self) -> View:
+        if self.can_render and self.markdown:
+            return MarkdownView(self.stream, THEMES[self.theme])
+        return PlainView(self.stream)
 
     def _save(self) -> None:
         if self.transcript is None:

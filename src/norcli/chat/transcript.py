@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,40 @@ def read_conversation(path: Path) -> list[Message]:
         InputMissingError: There is no such file.
         DataError: It holds no conversation.
     """
+    return read_saved(path).messages
+
+
+@dataclass(frozen=True, slots=True)
+class SavedConversation:
+    """One conversation on disk.
+
+    Attributes:
+        path: Its file.
+        messages: The conversation.
+        model: Path of the model it was held with, "" where it is not said.
+        template: Name of the words around its requests, "" where it is not said.
+    """
+
+    path: Path
+    messages: list[Message]
+    model: str
+    template: str
+
+    @property
+    def requests(self) -> list[str]:
+        """The texts of the user's messages."""
+        return [message["content"] for message in self.messages if message["role"] == "user"]
+
+
+def read_saved(path: Path) -> SavedConversation:
+    """Read the last conversation of a JSONL file, with what is known of it.
+
+    Raises:
+        InputMissingError: There is no such file.
+        DataError: It holds no conversation.
+    """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").split("\n")
     except OSError as error:
         reason = os.strerror(error.errno or 0).lower()
         raise InputMissingError(f"cannot be read: {reason}", path=path) from error
@@ -70,11 +103,51 @@ def read_conversation(path: Path) -> list[Message]:
         record = json.loads(line)
     except ValueError as error:
         raise DataError("not valid JSON", path=path, line=number) from error
-    messages = record.get("messages") if isinstance(record, dict) else None
+    fields = record if isinstance(record, dict) else {}
     try:
-        return check_messages(messages)
+        messages = check_messages(fields.get("messages"))
     except DataError as error:
         raise DataError(error.message, path=path, line=number) from error
+    return SavedConversation(
+        path, messages, str(fields.get("model", "")), str(fields.get("template", ""))
+    )
+
+
+def saved_files(folder: Path) -> list[Path]:
+    """Return the saved conversations of a folder, the one that was last saved first."""
+    try:
+        files = [(path.stat().st_mtime_ns, path.name, path) for path in folder.glob("*.jsonl")]
+    except OSError:
+        return []
+    return [path for _, _, path in sorted(files, reverse=True)]
+
+
+def find_saved(folder: Path, choice: str | None) -> Path:
+    """Return the file of a saved conversation.
+
+    Args:
+        folder: Where they are kept.
+        choice: Its number in `saved_files`, from 1, its name or the beginning of it; None for
+            the newest.
+
+    Raises:
+        InputMissingError: There is none, or several begin so.
+    """
+    files = saved_files(folder)
+    if not files:
+        raise InputMissingError("no conversation is saved here", path=folder)
+    if choice is None:
+        return files[0]
+    if choice.isdecimal() and 1 <= int(choice) <= len(files):
+        return files[int(choice) - 1]
+    found = [path for path in files if path.name == choice] or [
+        path for path in files if choice and path.stem.startswith(choice.removesuffix(".jsonl"))
+    ]
+    if len(found) == 1:
+        return found[0]
+    what = f"{len(found)} conversations begin with" if found else "there is no conversation"
+    raise InputMissingError(f'{what} "{choice}"', path=folder,
+                            hint="/load without a name lists them")  # fmt: skip
 
 
 def check_messages(messages: Any) -> list[Message]:
@@ -121,6 +194,10 @@ class Transcript:
     def begin_another(self) -> None:
         """Save what follows to a new file."""
         self.path = None
+
+    def go_on_with(self, path: Path) -> None:
+        """Save what follows to the file of an earlier conversation."""
+        self.path = path
 
     def _new_path(self) -> Path:
         try:

@@ -27,8 +27,7 @@ def run(options: ChatOptions, console: Console) -> Outcome:
     from norcli.chat.engines import context_size, describe_model
     from norcli.chat.prompting import choose_template
 
-    if options.inputs and not options.jsonl:
-        raise UsageError("files are read with --jsonl only", hint="give a prompt with --prompt")
+    check_files(options)
     check_output(options.output, options.overwrite)
     description = describe_model(options.model, options.engine)
     template = choose_template(options.template, description)
@@ -47,6 +46,21 @@ def run(options: ChatOptions, console: Console) -> Outcome:
     if is_session:
         return _talk(options, description, console)
     return _answer(options, description, console)
+
+
+def check_files(options: ChatOptions) -> None:
+    """Check what FILE stands for: records, or with --resume one saved conversation.
+
+    Raises:
+        UsageError: Nothing reads it.
+    """
+    if options.inputs and not options.jsonl and not options.resume:
+        raise UsageError("files are read with --jsonl only", hint="give a prompt with --prompt")
+    if options.resume and not options.jsonl:
+        if len(options.inputs) > 1:
+            raise UsageError("--resume goes on with one conversation")
+        if options.prompt is not None or not sys.stdin.isatty():
+            raise UsageError("--resume is for sessions on a terminal, and for --jsonl")
 
 
 def _read_text(what: str) -> str:
@@ -87,12 +101,12 @@ def _answer(options: ChatOptions, description: ModelDescription, console: Consol
 
 
 def _talk(options: ChatOptions, description: ModelDescription, console: Console) -> Outcome:
-    from norcli.chat.start import talk
+    from norcli.chat.talk import Surroundings, talk
 
     home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    state = Path(home) / "norcli" if options.save else None
-    totals = talk(options, description, state, console)
-    return Outcome(totals.as_stats())
+    can_render = sys.stdout.isatty() and console.is_terminal and console.uses_color
+    surroundings = Surroundings(Path(home) / "norcli", can_render)
+    return Outcome(talk(options, description, surroundings, console).as_stats())
 
 
 COMMANDS = {
