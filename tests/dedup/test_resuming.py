@@ -150,3 +150,20 @@ def test_what_cannot_go_on_is_refused(files: list[str], tmp_path: Path, more: An
     with pytest.raises(UsageError):
         run_dedup(options_of(files, tmp_path, **more), Console.silent())
     assert not list(tmp_path.iterdir())
+
+
+def test_the_text_format_is_written_in_parts_as_at_once(files: list[str], tmp_path: Path) -> None:
+    results = []
+    for name, is_journaled in (("parts.txt", True), ("once.txt", False)):
+        options = options_of(files, tmp_path, output=str(tmp_path / name), resume=is_journaled,
+                             rejects=None, clusters=None)  # fmt: skip
+        results.append(run_dedup(options, Console.silent()))
+    written = (tmp_path / "parts.txt").read_bytes()
+    assert written == (tmp_path / "once.txt").read_bytes()
+    assert b"{" not in written
+    assert [result.bytes_out for result in results] == [len(written)] * 2
+
+
+def test_parquet_cannot_be_gone_on_with_under_any_name(files: list[str], tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="inside a Parquet file"):
+        run_dedup(options_of(files, tmp_path, output_format="parquet"), Console.silent())

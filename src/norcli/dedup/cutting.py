@@ -24,7 +24,8 @@ from norcli.dedup.reading import Item, Reading, RecordSource
 from norcli.dedup.signatures import scope_hashes
 from norcli.dedup.spans import SpanFinder
 from norcli.dedup.statistics import DedupResult
-from norcli.dedup.writing import ItemWriter, parsed, side_file
+from norcli.dedup.writing import parsed, side_file, write_item
+from norcli.formats.documents import RecordWriter, format_of
 
 Scopes = npt.NDArray[np.uint64] | None
 Step = Callable[[list[bytes], Scopes], Any]
@@ -46,13 +47,12 @@ class _CutWriter:
         self._result = result
         result.cut[self._kind] = 0
         # Columns have to be in every row of a table.
-        name = options.output.removesuffix(".gz").removesuffix(".zst")
-        self._in_columns = options.output_format == "parquet" or name.endswith(".parquet")
+        self._in_columns = format_of(options.output, options.output_format) == "parquet"
         self._stack = ExitStack()
 
     def __enter__(self) -> _CutWriter:
         options = self._options
-        self.out = self._stack.enter_context(ItemWriter(options, options.text_key))
+        self.out = self._stack.enter_context(RecordWriter(options, options.text_key))
         self._rejects = side_file(self._stack, options.rejects, options)
         return self
 
@@ -72,7 +72,7 @@ class _CutWriter:
         result.records_in += 1
         if cuts is None and not options.mark and not self._in_columns:
             given = record.get("id") is not None
-            self.out.write(item if given else parsed(item, options.text_key))
+            write_item(self.out, item if given else parsed(item, options.text_key))
             result.records_out += 1
             return
         record = parsed(item, options.text_key)

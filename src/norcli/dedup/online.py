@@ -29,8 +29,8 @@ from norcli.dedup.signatures import Signatures, Signer
 from norcli.dedup.statistics import DedupResult, source_pairs
 from norcli.dedup.storage import StoredIndex
 from norcli.dedup.urls import url_hashes
-from norcli.dedup.writing import ItemWriter, Verdict, parsed, side_file
-from norcli.formats.documents import text_id
+from norcli.dedup.writing import Verdict, parsed, side_file, write_item
+from norcli.formats.documents import RecordWriter, text_id
 
 
 class _Stages:
@@ -91,8 +91,8 @@ class _OnlineRun:
     options: DedupOptions
     signer: Signer
     stages: _Stages
-    out: ItemWriter
-    rejects: ItemWriter | None
+    out: RecordWriter
+    rejects: RecordWriter | None
     result: DedupResult
     ids: IdStore = field(default_factory=IdStore)
     # By number: the document that each repeats, its own number for none; its source.
@@ -162,7 +162,7 @@ class _OnlineRun:
             self.out.write(parsed(reading.item, key) | verdict.marks())
         elif kept:
             made = reading.record.get("id") is None
-            self.out.write(parsed(reading.item, key) if made else reading.item)
+            write_item(self.out, parsed(reading.item, key) if made else reading.item)
         elif self.rejects is not None:
             reasons = verdict.reasons(options.threshold, options.decontaminate_hits)
             self.rejects.write(parsed(reading.item, key) | reasons)
@@ -181,7 +181,7 @@ def run_online(options: DedupOptions, banding: Banding | None, console: Console)
     indexes = open_indexes(options, banding)
     stages = _Stages(options, banding)
     with ExitStack() as stack:
-        out = stack.enter_context(ItemWriter(options, options.text_key))
+        out = stack.enter_context(RecordWriter(options, options.text_key))
         rejects = side_file(stack, options.rejects, options)
         run = _OnlineRun(options, signer, stages, out, rejects, result)
         for path in list(indexes):

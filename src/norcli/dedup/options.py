@@ -217,6 +217,9 @@ class DedupOptions(
                 "--resume goes with the two passes of methods that compare documents",
                 hint="leave --online out" if self.online else "run it without --resume",
             )
+        if self.output_format == "parquet":
+            raise UsageError("--resume cannot go on inside a Parquet file",
+                             hint="write .jsonl.zst instead")  # fmt: skip
         for given, flag in ((self.limit, "--limit"), (self.sweep, "--sweep"),
                             (self.save_index, "--save-index")):  # fmt: skip
             if given:

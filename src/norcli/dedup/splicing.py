@@ -22,8 +22,8 @@ from norcli.dedup.options import DedupOptions
 from norcli.dedup.reading import Again, DocumentLines, Item, RecordSource
 from norcli.dedup.resuming import Resumption
 from norcli.dedup.statistics import DedupResult
-from norcli.dedup.writing import ItemWriter, Verdict, parsed, side_file
-from norcli.formats.documents import Place
+from norcli.dedup.writing import Verdict, parsed, side_file, write_item, write_rows
+from norcli.formats.documents import Place, RecordWriter
 
 AHEAD = 4
 """Units that are read before they can be written."""
@@ -85,7 +85,7 @@ class Splicer:
         options, before = self.options, self.resumption
         parts = {name: before.open_part(name) if before else None
                  for name in ("output", "rejects", "clusters")}  # fmt: skip
-        writer = ItemWriter(options, options.text_key, parts["output"])
+        writer = RecordWriter(options, options.text_key, parts["output"])
         writer.bytes = before.bytes_out if before else 0
         self._out = stack.enter_context(writer)
         self._rejects = side_file(stack, options.rejects, options, parts["rejects"])
@@ -108,17 +108,17 @@ class Splicer:
         """Write the documents of a unit that stay."""
         if not isinstance(unit, DocumentLines):
             for row in np.flatnonzero(kept).tolist():
-                self._out.write(self._with_id(begin + row, unit[row][1]))
+                write_item(self._out, self._with_id(begin + row, unit[row][1]))
             return
         rows = np.flatnonzero(kept)
         # Lines without an id get one, so the copying halts before each of them.
         halts = np.flatnonzero(self._without_id[begin + rows])
         done = 0
         for halt in halts.tolist():
-            self._out.write_lines(unit, rows[done:halt])
+            write_rows(self._out, unit, rows[done:halt])
             self._out.write(parsed(unit.line(int(rows[halt])), self.options.text_key))
             done = halt + 1
-        self._out.write_lines(unit, rows[done:])
+        write_rows(self._out, unit, rows[done:])
 
     def _mark(self, unit: Again, begin: int) -> None:
         for row in range(len(unit)):

@@ -70,7 +70,7 @@ def run_stages(options: DedupOptions, console: Console, run: Stage) -> DedupResu
             if rejects is not None:
                 with dropped.open("rb") as lines:
                     for line in lines:
-                        rejects.write(line.rstrip(b"\n"))
+                        rejects.write_line(line)
                 dropped.unlink()
     assert total is not None, "there is at least one method"
     return total

@@ -15,10 +15,8 @@ import orjson
 
 from norcli.dedup.options import DedupOptions
 from norcli.dedup.reading import DocumentLines, Item
-from norcli.formats.compression import compressed
 from norcli.formats.documents import RecordWriter, text_id
 from norcli.options import RecordOutputOptions
-from norcli.streams import atomic_file, stdout_is_terminal
 
 
 class Verdict(NamedTuple):
@@ -89,82 +87,33 @@ class Verdict(NamedTuple):
         }  # fmt: skip
 
 
-class ItemWriter:
-    """Write items to a file or to standard output: raw lines as they are, records as JSON.
+def write_item(writer: RecordWriter, item: Item) -> None:
+    """Write a line of JSON as it is, without its newline, or a record."""
+    if isinstance(item, bytes):
+        writer.write_line(item)
+    else:
+        writer.write(item)
 
-    Args:
-        options: Where to and in which format.
-        text_key: Field written by the text format.
-        stream: Goes on with this one instead of opening the output.
-    """
 
-    def __init__(
-        self, options: RecordOutputOptions, text_key: str, stream: BinaryIO | None = None
-    ) -> None:
-        self._options = options
-        self._text_key = text_key
-        self._stack = ExitStack()
-        self._stream = stream
-        self._records: RecordWriter | None = None
-        self._flushes = False
-        self.bytes = 0
-
-    def __enter__(self) -> ItemWriter:
-        if self._stream is not None:
-            return self
-        path, form = self._options.output, self._options.output_format
-        name = path.removesuffix(".gz").removesuffix(".zst")
-        if form not in ("auto", "jsonl") or (
-            form == "auto" and name.endswith((".parquet", ".txt"))
-        ):
-            writer = RecordWriter(self._options, self._text_key)
-            self._records = self._stack.enter_context(writer)
-            return self
-        raw = self._stack.enter_context(atomic_file(path, overwrite=self._options.overwrite))
-        self._stream = self._stack.enter_context(compressed(raw, path))
-        self._flushes = path == "-" and stdout_is_terminal()
-        return self
-
-    def write(self, item: Item) -> None:
-        """Write one line without its newline, or one record."""
-        if self._records is not None:
-            self._records.write(orjson.loads(item) if isinstance(item, bytes) else item)
-            return
-        assert self._stream is not None, "write outside the with block"
-        line = item if isinstance(item, bytes) else orjson.dumps(item)
-        self.bytes += len(line) + 1
-        self._stream.write(line)
-        self._stream.write(b"\n")
-        if self._flushes:
-            self._stream.flush()
-
-    def write_lines(self, unit: DocumentLines, rows: npt.NDArray[np.int64]) -> None:
-        """Write lines of a block as they are, neighbours in one piece."""
-        if self._records is not None or self._flushes:
-            for row in rows.tolist():
-                self.write(unit.line(row))
-            return
-        if not len(rows):
-            return
-        assert self._stream is not None, "write_lines outside the with block"
-        begins, ends, data = unit.begins[rows], unit.ends[rows], unit.lines.block.data
-        gaps = np.flatnonzero(begins[1:] != ends[:-1] + 1)
-        firsts = begins[np.append(0, gaps + 1)]
-        lasts = ends[np.append(gaps, len(rows) - 1)] + 1
-        view = memoryview(data)
-        for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True):
-            self._stream.write(view[first:last])
-        if lasts[-1] > len(data):
-            self._stream.write(b"\n")  # the input's last line may lack it
-        self.bytes += int((lasts - firsts).sum())
-
-    def flush(self) -> None:
-        """Hand on what is written so far."""
-        if self._stream is not None:
-            self._stream.flush()
-
-    def __exit__(self, *failure: Any) -> bool | None:
-        return self._stack.__exit__(*failure)
+def write_rows(writer: RecordWriter, unit: DocumentLines, rows: npt.NDArray[np.int64]) -> None:
+    """Write documents of a block of lines as they are, neighbours in one piece."""
+    if not writer.takes_lines:
+        for row in rows.tolist():
+            writer.write_line(unit.line(row))
+        return
+    if not len(rows):
+        return
+    begins, ends, data = unit.begins[rows], unit.ends[rows], unit.lines.block.data
+    gaps = np.flatnonzero(begins[1:] != ends[:-1] + 1)
+    first_rows = np.append(0, gaps + 1)
+    firsts = begins[first_rows]
+    lasts = ends[np.append(gaps, len(rows) - 1)] + 1
+    counts = np.diff(np.append(first_rows, len(rows)))
+    view = memoryview(data)
+    for first, last, count in zip(firsts.tolist(), lasts.tolist(), counts.tolist(), strict=True):
+        writer.write_lines(view[first:last], count)
+    if lasts[-1] > len(data):
+        writer.write_lines(b"\n", 0)  # the input's last line may lack it
 
 
 def parsed(item: Item, text_key: str) -> dict[str, Any]:
@@ -178,9 +127,9 @@ def parsed(item: Item, text_key: str) -> dict[str, Any]:
 
 def side_file(
     stack: ExitStack, path: str | None, options: DedupOptions, stream: BinaryIO | None = None
-) -> ItemWriter | None:
+) -> RecordWriter | None:
     """Open a further output, if it was asked for, or go on with its stream."""
     if path is None:
         return None
     named = RecordOutputOptions(output=path, overwrite=options.overwrite)
-    return stack.enter_context(ItemWriter(named, options.text_key, stream))
+    return stack.enter_context(RecordWriter(named, options.text_key, stream))

@@ -295,20 +295,29 @@ class RecordWriter:
     Args:
         options: Where to and in which format.
         text_key: Field written by the text format.
+        stream: Goes on with this one, which takes plain bytes, instead of opening the output.
+
+    Attributes:
+        records: Records written.
+        bytes: Their bytes before compression; 0 for Parquet.
     """
 
-    def __init__(self, options: RecordOutputOptions, text_key: str = "text") -> None:
+    def __init__(
+        self, options: RecordOutputOptions, text_key: str = "text", stream: BinaryIO | None = None
+    ) -> None:
         self._options = options
         self._text_key = text_key
         self._stack = ExitStack()
         self._sink: ParquetSink | None = None
-        self._stream: BinaryIO | None = None
+        self._stream = stream
         self._flushes = False
         self._format = format_of(options.output, options.output_format)
         self.records = 0
         self.bytes = 0
 
     def __enter__(self) -> RecordWriter:
+        if self._stream is not None:
+            return self
         path = self._options.output
         if path == "-" and self._format == "parquet":
             refuse_terminal("Parquet")
@@ -344,10 +353,25 @@ class RecordWriter:
         self.records += 1
         self._put(line if line.endswith(b"\n") else line + b"\n")
 
-    def _put(self, line: bytes) -> None:
+    @property
+    def takes_lines(self) -> bool:
+        """Whether lines of JSON are written as they are, so that `write_lines` may be called."""
+        return self._sink is None and self._format != "text"
+
+    def write_lines(self, lines: bytes | memoryview, count: int) -> None:
+        """Write whole lines of JSON as they are.
+
+        Args:
+            lines: Each with its newline.
+            count: How many they are.
+        """
+        self.records += count
+        self._put(lines)
+
+    def _put(self, lines: bytes | memoryview) -> None:
         assert self._stream is not None, "write outside the with block"
-        self.bytes += len(line)
-        self._stream.write(line)
+        self.bytes += len(lines)
+        self._stream.write(lines)
         if self._flushes:
             self._stream.flush()
 
