@@ -134,16 +134,14 @@ def _end_of_letters(buffer: Any, i: int, end: int) -> int:
 @_njit
 def _flags_of(buffer: Any, start: int, end: int, flags: Any) -> Any:
     """Return the flags of the text in bytes [start, end)."""
-    found = 0
+    found = sign = 0
     last: Any = 10  # so that white space at the start counts as doubled
     newlines = 2
     digits = dots = colons = 0
-    sign = 0
     i = start
     while i < end:
         byte: Any = buffer[i]
-        if _is_letter(byte):
-            # Most of a text; a letter ends any run and says nothing else.
+        if _is_letter(byte):  # most of a text
             digits = dots = newlines = 0
             i = _end_of_letters(buffer, i, end)
             last = buffer[i - 1]
@@ -159,18 +157,15 @@ def _flags_of(buffer: Any, start: int, end: int, flags: Any) -> Any:
                     digits = 0
                 newlines = 0
             dots = colons = 0
-            last = byte
-            i += 1
+            last, i = byte, i + 1
             continue
-        newlines = 0
-        previous, last = last, byte
+        newlines, previous, last = 0, last, byte
         if byte >= 0x80:
             code, stop = decode(buffer, i, end)
             more = _wide_flags(buffer, i, code, start, stop, end, flags)
+            # One sign is no evidence: `may_be_legacy` asks for LEAST_LETTERS, two.
             if more & LEGACY and (sign == 0 or sign == code):
-                # One sign is no evidence: `may_be_legacy` asks for LEAST_LETTERS, two.
-                more &= ~LEGACY
-                sign = code
+                more, sign = more & ~LEGACY, code
             found |= more
             i = stop
             # Odd spaces part groups of digits as plain ones do.
