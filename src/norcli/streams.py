@@ -8,6 +8,7 @@ and renamed: a final name always holds a complete result.
 from __future__ import annotations
 
 import errno
+import glob
 import os
 import shutil
 import signal
@@ -172,14 +173,18 @@ def _is_special(path: Path) -> bool:
 
 
 def temporary_name(path: Path) -> Path:
-    """Return the name a result has until it is complete: ``NAME.tmp.PID``."""
-    return path.with_name(f"{path.name}.tmp.{os.getpid()}")
+    """Return the name a result has until it is complete: ``NAME.tmp.HOST.PID``."""
+    return path.with_name(f"{path.name}.tmp.{os.uname().nodename}.{os.getpid()}")
 
 
 def remove_stale(path: Path) -> None:
-    """Remove temporary files beside an output whose process no longer lives."""
-    for stale in path.parent.glob(f"{path.name}.tmp.*"):
-        suffix = stale.name.rpartition(".")[2]
+    """Remove temporary files beside an output whose process, of this host, no longer lives.
+
+    Nothing is known of the processes of other hosts, so their files stay.
+    """
+    begin = f"{path.name}.tmp.{os.uname().nodename}."
+    for stale in path.parent.glob(f"{glob.escape(begin)}*"):
+        suffix = stale.name.removeprefix(begin)
         if suffix.isdigit() and not _is_alive(int(suffix)):
             if stale.is_dir():
                 shutil.rmtree(stale, ignore_errors=True)

@@ -65,13 +65,17 @@ def test_directory_appears_only_when_complete(tmp_path: Path) -> None:
 
 
 def test_stale_temporary_files_of_dead_processes_are_removed(tmp_path: Path) -> None:
-    stale = tmp_path / "a.tmp.999999999"
+    host = os.uname().nodename
+    stale = tmp_path / f"a.tmp.{host}.999999999"
     stale.write_bytes(b"rest")
-    alive = tmp_path / f"a.tmp.{os.getppid()}"
-    alive.write_bytes(b"annen")
+    alive = tmp_path / f"a.tmp.{host}.{os.getppid()}"
+    alive.write_bytes(b"in work")
+    # Its number may be that of a process which lives there and not here.
+    elsewhere = tmp_path / f"a.tmp.{host}2.999999999"
+    elsewhere.write_bytes(b"in work")
     with atomic_file(str(tmp_path / "a")) as stream:
         stream.write(b"x")
-    assert not stale.exists() and alive.exists()
+    assert not stale.exists() and alive.exists() and elsewhere.exists()
 
 
 def test_devices_are_written_to_directly() -> None:

@@ -146,7 +146,7 @@ def test_parts_are_read_in_name_order_without_temporary_ones(tmp_path: Path) -> 
     write(tmp_path / "b", [[8]])
     write(tmp_path / "a", [[7], [7, 7]])
     write(tmp_path / "c", [])
-    write(tmp_path / "d.tmp.123", [[9]])
+    write(tmp_path / "d.tmp.node.123", [[9]])
     shards = TokenShards.open(tmp_path)
     assert shards.slice(0, shards.tokens).tolist() == [7, 2, 7, 7, 2, 8, 2]
 
