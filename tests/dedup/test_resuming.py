@@ -141,6 +141,21 @@ def test_a_finished_run_and_other_options_are_refused(
         run_dedup(options_of(files, tmp_path), Console.silent())
 
 
+def test_every_file_of_an_index_is_watched(
+    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(resuming, "COMMIT_UNITS", 1)
+    index, plain = tmp_path / "index", {"resume": False, "on_bad_record": "skip"}
+    run_dedup(DedupOptions(inputs=files[:1], output=str(tmp_path / "old.jsonl"),
+                           save_index=str(index), **plain), Console.silent())  # fmt: skip
+    options = options_of(files[1:], tmp_path, against=[str(index)])
+    assert killed(options, None, 12)
+    other = next(file for file in index.iterdir() if file.name != "index.json")
+    os.utime(other, (1, 1))
+    with pytest.raises(ConfigError, match=f"{other.name} has changed since"):
+        run_dedup(options, Console.silent())
+
+
 @pytest.mark.parametrize(
     "more",
     [{"online": True, "keep": "first", "clusters": None}, {"output": "-"}, {"limit": 5},

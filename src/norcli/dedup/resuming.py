@@ -12,7 +12,6 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import fields
-from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -26,7 +25,7 @@ from norcli.dedup.signatures import Signatures
 from norcli.dedup.statistics import DedupResult
 from norcli.errors import DataError
 from norcli.formats.documents import input_paths
-from norcli.resume import Journal, effective_config
+from norcli.resume import Journal, effective_config, watched_files
 
 COMMIT_UNITS = 32
 """Units, of about 1 MiB each, between two commits."""
@@ -55,10 +54,7 @@ class Resumption:
         self._outputs = {name: path for name, path in named.items() if path is not None}
         # The first pass is a part like the outputs, but goes with the folder in the end.
         first_pass = os.path.join(f"{options.output}.resume", "first-pass")
-        inputs = [*input_paths(options), *options.decontaminate]
-        if options.files_from is not None:
-            inputs.append(options.files_from)
-        inputs += [str(Path(index) / "index.json") for index in options.against]
+        inputs = watched_files(options, input_paths(options), self._outputs.values())
         self.journal = Journal.open(
             options.output, parts={**self._outputs, "signed": first_pass},
             config=effective_config(options), inputs=inputs, overwrite=options.overwrite,
