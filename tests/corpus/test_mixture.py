@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from planted_corpora import TABLE_2, records, write
 
 from norcli.console import Console
+from norcli.corpus import mixture
 from norcli.corpus.mixing import make_plan, mix
 from norcli.corpus.mixture import buckets_of
 from norcli.corpus.recipe import load_recipe, parse_amount, recipe_of_flags
@@ -97,6 +98,22 @@ def test_epochs_are_met_to_within_a_document(
         epoch = record.pop("mix_epoch")
         assert record == by_id[record["id"]]
         assert epoch == 1 or (record["id"], epoch - 1) in pairs
+
+
+def test_all_files_are_measured_by_the_same_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pools = []
+
+    def counted(make: Any, blocks: Any, jobs: int) -> Any:
+        pools.append(jobs)
+        return map(make(), blocks)
+
+    monkeypatch.setattr(mixture, "map_in_order", counted)
+    paths = [write(tmp_path / f"{k}.jsonl", records(step=50)) for k in range(3)]
+    mixed(MixOptions(inputs=paths, by="lang", shares=["nno=0.5"], jobs=2,
+                     output=str(tmp_path / "o.jsonl")))  # fmt: skip
+    assert pools == [2]
 
 
 def test_output_is_the_same_for_any_jobs_and_changes_with_the_seed(tmp_path: Path) -> None:

@@ -122,6 +122,7 @@ class BlockParts(NamedTuple):
     """What is known of a block.
 
     Attributes:
+        path: The file it is of.
         parts: The parts of its documents.
         amounts: Their amounts.
         others: Values that no part is named after.
@@ -129,6 +130,7 @@ class BlockParts(NamedTuple):
         labels: For lines of JSON, the part of each line.
     """
 
+    path: str
     parts: Integers
     amounts: Integers
     others: list[str]
@@ -195,7 +197,8 @@ class BlockSurveyor:
         amounts = self.amounts(texts)
         if labels is not None and block.lines is not None and block.lines.data.endswith(b"\n"):
             labels = labels[:-1]
-        return BlockParts(np.array(numbers, np.int64), amounts, list(others), faults, labels)
+        parts = np.array(numbers, np.int64)
+        return BlockParts(block.name, parts, amounts, list(others), faults, labels)
 
     def amounts(self, texts: Sequence[str]) -> Integers:
         """Return the amount of each text in the unit."""
@@ -218,28 +221,27 @@ def survey(options: MixOptions, recipe: Recipe, paths: Sequence[str], console: C
     bad = BadRecords(options, console)
     make = surveyor(options, recipe)
     with console.progress("measure", unit="documents") as progress:
-        for path in paths:
-            found.stamps[path] = stamp(path)
-            blocks = read_blocks([Part(path, 0, None)], options)
-            for block in map_in_order(make, blocks, options.jobs or 1):
-                bad.replay(block.faults)
-                _add(found, block, path, options.seed)
-                if block.labels is not None:
-                    found.labels.add(path, block.labels)
-                progress.advance(len(block.parts))
+        found.stamps = {path: stamp(path) for path in paths}
+        blocks = read_blocks([Part(path, 0, None) for path in paths], options)
+        for block in map_in_order(make, blocks, options.jobs or 1):
+            bad.replay(block.faults)
+            _add(found, block, options.seed)
+            if block.labels is not None:
+                found.labels.add(block.path, block.labels)
+            progress.advance(len(block.parts))
     bad.report()
     return found
 
 
-def _add(found: Survey, block: BlockParts, path: str, seed: int) -> None:
+def _add(found: Survey, block: BlockParts, seed: int) -> None:
     for number in np.unique(block.parts).tolist():
         part = found.parts[number]
         mine = block.parts == number
         buckets = buckets_of(seed, part.name, part.count, int(mine.sum()))
         np.add.at(part.documents, buckets, 1)
         np.add.at(part.amounts, buckets, block.amounts[mine])
-        if path not in part.paths:
-            part.paths.append(path)
+        if block.path not in part.paths:
+            part.paths.append(block.path)
     found.others += [v for v in block.others if v not in found.others]
     del found.others[_MOST_VALUES:]
 
