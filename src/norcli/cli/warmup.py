@@ -15,7 +15,13 @@ from norcli.console import Console
 from norcli.options import GeneralOptions
 
 KERNEL_MODULES = (
+    "norcli.formats.json_values",
     "norcli.corpus.quality",
+    "norcli.corpus.boilerplate",
+    "norcli.corpus.sentences",
+    "norcli.corpus.word_list",
+    "norcli.corpus.classifier",
+    "norcli.corpus.sources.removal",
     "norcli.dedup.scanning",
     "norcli.dedup.shingles",
     "norcli.dedup.sorting",
@@ -27,6 +33,7 @@ KERNEL_MODULES = (
     "norcli.dedup.spans",
     "norcli.dedup.repeated_ids",
     "norcli.quantize.kernels",
+    "norcli.quantize.divergence",
 )
 
 

@@ -167,3 +167,8 @@ def _python_scorer(module: str, function: str) -> Scorer:
         raise ConfigError(f"--quality-model: {module}:{function} cannot be called")
     checked: Scorer = scorer
     return checked
+
+
+def warm_up() -> None:
+    """Compile the kernels, or load them from the cache."""
+    LinearModel(np.zeros(2, np.float32), 0.0, LONGEST)(["Hei på deg."])

@@ -128,3 +128,8 @@ def split_sentences(text: str) -> list[str]:
 def count_sentences(texts: Sequence[str]) -> npt.NDArray[np.int64]:
     """Return how many sentences each text has, int64 (T,)."""
     return find_sentences(texts)[1]
+
+
+def warm_up() -> None:
+    """Compile the kernels, or load them from the cache."""
+    count_sentences(["Hei på deg."])

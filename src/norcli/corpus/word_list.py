@@ -117,3 +117,8 @@ def _table(entries: Sequence[str]) -> tuple[npt.NDArray[np.uint64], int]:
         add_key(table, np.uint64(value))
         longest = max(longest, len(hashes))
     return table, longest
+
+
+def warm_up() -> None:
+    """Compile the kernels, or load them from the cache."""
+    WordLists({EVERY: ["hei", "på deg"]}).shares(*pack(["Hei på deg."]), ["nob"])

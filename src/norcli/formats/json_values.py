@@ -128,3 +128,8 @@ def value_blocks(
         yield LineBlock(number, b"\n".join(lines) + b"\n")
     if failure is not None:
         raise failure
+
+
+def warm_up() -> None:
+    """Compile the kernel, or load it from the cache."""
+    first_value(b"[{}]")
