@@ -19,6 +19,10 @@ data=${1:-$here/data}
 out=${2:-runs/corpus}
 jobs=${JOBS:-1}
 languages=${LANGUAGES:-nob,nno,sme,smj,sma,dan,swe,deu,eng}
+if ! command -v norcli >/dev/null; then
+    echo "examples/10-corpus.sh: no norcli on the PATH; activate its environment first" >&2
+    exit 69
+fi
 if [ ! -d "$data" ]; then
     echo "usage: examples/10-corpus.sh [DATA [FOLDER]]; $data is no folder" >&2
     exit 2
@@ -65,7 +69,11 @@ for list in "$out"/files/list-*; do
     if [ "${groups[k]}" != - ]; then flags+=(--source-group "${groups[k]}"); fi
     if [ "${licences[k]}" != - ]; then flags+=(--license "${licences[k]}"); fi
     if [ "${copyrights[k]}" != - ]; then flags+=(--copyrighted "${copyrights[k]}"); fi
-    echo "== crawl-filter: ${sources[k]}" >&2
+    if [ "${sources[k]}" = - ]; then
+        echo "== crawl-filter: ${patterns[k]}, whose records name their source" >&2
+    else
+        echo "== crawl-filter: ${sources[k]}" >&2
+    fi
     norcli crawl-filter --files-from "$list" --languages "$languages" "${flags[@]}" --jobs "$jobs" \
         --rejects "$out/rejects/filter-$k.jsonl" --stats "$out/stats/filter-$k.json" \
         --output "$out/parts/$k.jsonl"
