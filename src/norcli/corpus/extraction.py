@@ -17,7 +17,7 @@ from typing import NamedTuple
 MAX_PAGE_BYTES = 1 << 24
 """16 MiB of HTML; what is longer is no page for reading."""
 
-MAX_ELEMENTS = 200_000
+MAX_ELEMENTS = 150_000
 """Elements of a page; trafilatura takes 30 microseconds for each."""
 MAX_ATTRIBUTES = 500
 """Attributes of one element; libxml2 walks over all before it adds one."""
