@@ -857,7 +857,7 @@ _norcli() {
             fi ;;
         'chat')
             if [[ $word == -* ]]; then
-                COMPREPLY=($(compgen -W '--jsonl --on-bad-record --batch-size --limit --resume --output -o --overwrite --prompt --input-text --system --template --mode --think-tokens --temperature --top-k --top-p --min-p --repeat-penalty --max-new-tokens --stop --engine --adapter --model-name --api-key-file --timeout --context --no-save --load --theme --no-markdown --speed --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
+                COMPREPLY=($(compgen -W '--jsonl --on-bad-record --batch-size --resume --limit --output -o --overwrite --prompt --input-text --system --template --mode --think-tokens --temperature --top-k --top-p --min-p --repeat-penalty --max-new-tokens --stop --engine --adapter --model-name --api-key-file --timeout --context --no-save --load --theme --no-markdown --speed --config -c --print-config --dry-run -n --json --stats --seed --jobs -j --quiet -q --verbose -v --no-progress --color --log-format --debug --help' -- "$word"))
             else
                 _norcli_files '@(*.gguf)'
             fi ;;

@@ -2,27 +2,31 @@
 
 One answer goes out token by token and ends with one line end; records keep their fields and get
 ``completion``. Each record is a conversation of its own with the same seed, so that its answer
-does not depend on the records around it.
+does not depend on the records around it, several at once or not.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, BinaryIO
+from pathlib import Path
+from typing import Any, BinaryIO
 
-from norcli.chat.engines import GenerationCounts
+import orjson
+
+from norcli.chat.engines import GenerationCounts, Sampling
 from norcli.chat.options import ChatOptions
 from norcli.chat.prompting import Message
 from norcli.chat.sanitize import Sanitizer
 from norcli.chat.session import Session
+from norcli.chat.stopping import AnswerText
+from norcli.chat.thinking import Thought
 from norcli.chat.transcript import check_messages
 from norcli.console import Console
 from norcli.errors import DataError
+from norcli.formats.documents import BadRecords, Place, RecordWriter, read_records
 from norcli.options import RecordInputOptions, RecordOutputOptions
-
-if TYPE_CHECKING:
-    from norcli.formats.documents import Place
+from norcli.resume import Journal, effective_config
 
 
 @dataclass(slots=True)
@@ -73,6 +77,8 @@ def write_answer(
     """
     sanitizer = Sanitizer()
     for text in session.ask(prompt, input_text):
+        if isinstance(text, Thought):
+            continue
         stream.write(sanitizer.feed(text).encode("utf-8"))
         stream.flush()
     stream.write(sanitizer.flush().encode("utf-8") + b"\n")
@@ -89,56 +95,150 @@ def answer_records(
 ) -> AnswerTotals:
     """Read records with prompts, write them with ``completion``, in the same order.
 
+    A draft goes into ``thinking``. With ``--resume`` each batch is committed to a journal.
+
     Args:
-        options: Where records come from and go to.
+        options: Where records come from and go to, how many are answered at once.
         new_session: Gives an empty session for each record.
         console: For progress and warnings.
 
     Raises:
         DataError: A record has no prompt, or one that does not fit.
+        ConfigError: The unfinished run to go on with has other options or inputs.
     """
-    from norcli.formats.documents import BadRecords, RecordWriter, read_records
-
-    source = RecordInputOptions(
-        inputs=options.inputs, input_format="auto", limit=options.limit,
-        on_bad_record=options.on_bad_record,
-    )  # fmt: skip
+    if options.resume:
+        return _answer_resumably(options, new_session, console)
     target = RecordOutputOptions(output=options.output, overwrite=options.overwrite)
-    totals = AnswerTotals()
-    policy = BadRecords(source, console)
-    with RecordWriter(target) as writer, console.progress("answering", None, "records") as bar:
-        for place, record in read_records(source, console, policy):
-            try:
-                completion = _complete(record, new_session(), place, console)
-            except DataError as error:
-                policy.handle(error)
-                continue
-            totals.add(completion.counts)
-            writer.write(record | {"completion": completion.messages[-1]["content"]})
+    run = _Run(options, new_session, console)
+    with RecordWriter(target) as writer:
+        for batch in run.batches():
+            for record in run.answer(batch):
+                writer.write(record)
             writer.flush()
-            bar.advance()
-    policy.report()
-    if not totals.answers:
-        console.warn("no records in the input")
-    return totals
+    return run.end()
 
 
-def _complete(record: dict[str, Any], session: Session, place: Place, console: Console) -> Session:
-    """Answer one record; return the session that holds the answer."""
+def _answer_resumably(
+    options: ChatOptions, new_session: Callable[[], Session], console: Console
+) -> AnswerTotals:
+    model = Path(options.model)
+    files = sorted(file for file in model.rglob("*") if file.is_file()) if model.is_dir() else []
+    inputs = [*(options.inputs or ["-"]), *map(str, files or ([model] if model.exists() else []))]
+    run = _Run(options, new_session, console)
+    with Journal.open(
+        options.output, parts={"output": options.output}, inputs=inputs, console=console,
+        config=effective_config(options, frozenset({"timeout", "api_key_file"})),
+        overwrite=options.overwrite,
+    ) as journal:  # fmt: skip
+        if not journal.is_complete:
+            part = journal.open_part("output")
+            for batch in run.batches(done=int(journal.state.get("records", 0))):
+                for record in run.answer(batch):
+                    part.write(orjson.dumps(record) + b"\n")
+                journal.commit({"records": run.records_read}, units=len(batch))
+        journal.finish()
+    return run.end()
+
+
+class _Run:
+    """One pass over the records: reads them in batches, answers a batch at once."""
+
+    def __init__(
+        self, options: ChatOptions, new_session: Callable[[], Session], console: Console
+    ) -> None:
+        self._options = options
+        self._new_session = new_session
+        self._console = console
+        self._source = RecordInputOptions(
+            inputs=options.inputs, input_format="auto", limit=options.limit,
+            on_bad_record=options.on_bad_record,
+        )  # fmt: skip
+        self._policy = BadRecords(self._source, console)
+        self.totals = AnswerTotals()
+        self.records_read = 0
+
+    def batches(self, done: int = 0) -> Iterator[list[_Request]]:
+        """Yield batches of requests that are ready to be answered.
+
+        Args:
+            done: Records at the beginning that an earlier run has dealt with.
+        """
+        batch: list[_Request] = []
+        with self._console.progress("answering", None, "records") as bar:
+            for place, record in read_records(self._source, self._console, self._policy):
+                self.records_read += 1
+                if self.records_read <= done:
+                    continue
+                try:
+                    batch.append(_prepare(record, self._new_session(), place, self._console))
+                except DataError as error:
+                    self._policy.handle(error)
+                    continue
+                if len(batch) == self._options.batch_size:
+                    yield batch
+                    bar.advance(len(batch))
+                    batch = []
+            if batch or self.records_read > done:
+                yield batch
+
+    def answer(self, batch: list[_Request]) -> Iterator[dict[str, Any]]:
+        """Answer a batch; yield its records with ``completion``."""
+        if not batch:
+            return
+        engine = batch[0].session.engine
+        requests = [(request.ids, request.sampling) for request in batch]
+        told = engine.generate_together(requests, lambda at, text: batch[at].take(text))
+        for request, counts in zip(batch, told, strict=True):
+            counts.finished |= request.answer.ended
+            request.answer.flush()
+            self.totals.add(counts)
+            thinking = {"thinking": request.thinking.strip()} if request.thinking else {}
+            yield request.record | thinking | {"completion": request.answer.text}
+
+    def end(self) -> AnswerTotals:
+        """Say what was left out; return the counts."""
+        self._policy.report()
+        if not self.records_read:
+            self._console.warn("no records in the input")
+        return self.totals
+
+
+@dataclass(slots=True)
+class _Request:
+    """A record that is being answered."""
+
+    record: dict[str, Any]
+    session: Session
+    ids: list[Any]
+    sampling: Sampling
+    answer: AnswerText
+    thinking: str = ""
+
+    def take(self, text: str) -> bool:
+        """Take a piece; return whether the answer is over."""
+        if isinstance(text, Thought):
+            self.thinking += text
+            return False
+        self.answer.feed(text)
+        return self.answer.ended
+
+
+def _prepare(
+    record: dict[str, Any], session: Session, place: Place, console: Console
+) -> _Request:  # fmt: skip
     if "completion" in record:
         console.warn('records have a "completion" already; it is replaced', kind="replaced")
     try:
         messages = _record_messages(record)
-        request = messages.pop()
         session.restore(messages)
-        for _ in session.ask(request["content"], request.get("input")):
-            pass
+        ids, sampling = session.prepare(session.messages)
     except DataError as error:
         raise DataError(error.message, path=place.path, line=place.line, hint=error.hint) from error
     if session.dropped_turns:
         console.warn(f"{place.path}:{place.line}: the context is full; its oldest turns were "
                      "left out", kind="context")  # fmt: skip
-    return session
+    answer = AnswerText(session.template.marker, session.stops)
+    return _Request(record, session, ids, sampling, answer)
 
 
 def _record_messages(record: dict[str, Any]) -> list[Message]:

@@ -1,8 +1,9 @@
 """What the chat needs of an engine, and the choice of one for a model.
 
-An engine turns token ids into a stream of text. Two exist: `gguf_engine` (llama.cpp through
-xllamacpp) and `huggingface_engine` (transformers). Each is imported only when a model of its
-kind is opened, so that a GGUF file never waits for torch. Templates live in `prompting`.
+An engine turns a prompt into a stream of text. Three exist: `gguf_engine` (llama.cpp through
+xllamacpp), `huggingface_engine` (transformers) and `url_engine` (a server). Each is imported only
+when a model of its kind is opened, so that a GGUF file never waits for torch. Templates live in
+`prompting`.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from norcli.chat.options import ChatOptions
 from norcli.console import INFO, Console
@@ -19,6 +20,7 @@ from norcli.errors import DataError, InputMissingError, UsageError
 REPEAT_WINDOW = 64
 LARGEST_DEFAULT_CONTEXT = 4096
 GGUF_MAGIC = b"GGUF"
+URL_SCHEMES = ("http://", "https://")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +35,8 @@ class Sampling:
         min_p: Drop what is less likely than this part of the likeliest.
         temperature: Divides the logits; 0 takes the likeliest.
         max_new_tokens: Longest answer.
+        think_tokens: Longest draft before it, which is then ended; None for no such limit, and
+            a draft that comes all the same counts as answer.
         seed: Of the random choice; an answer depends on it and the prompt alone.
     """
 
@@ -42,7 +46,15 @@ class Sampling:
     min_p: float = 0.05
     temperature: float = 0.0
     max_new_tokens: int = 512
+    think_tokens: int | None = None
     seed: int = 0
+
+    @property
+    def most_tokens(self) -> int:
+        """Tokens of the draft, its two marks and the answer at most."""
+        if self.think_tokens is None:
+            return self.max_new_tokens
+        return self.think_tokens + 2 + self.max_new_tokens
 
 
 @dataclass(slots=True)
@@ -76,7 +88,7 @@ class ModelDescription:
 
     Attributes:
         path: As the user gave it.
-        engine: ``gguf`` or ``hf``.
+        engine: ``gguf``, ``hf`` or ``url``.
         architecture: As the file names it.
         context_tokens: Longest context it was made for.
         template: Key of `norcli.training.templates.TEMPLATES` it was tuned with, if any.
@@ -98,6 +110,7 @@ class Vocabulary(Protocol):
     begins_with_bos: bool
     eos_id: int | None
     control_texts: Sequence[str]
+    think_ids: tuple[int, int] | None
 
     def encode(self, text: str, control: bool = False) -> list[int]:
         """Return the ids of a text, without a begin token.
@@ -126,16 +139,41 @@ class Engine(Protocol):
         ...
 
     def generate(
-        self, ids: Sequence[int], sampling: Sampling, stopped: Callable[[], bool]
+        self, ids: Sequence[Any], sampling: Sampling, stopped: Callable[[], bool]
     ) -> Generator[str]:
-        """Yield the answer's text as it comes, control tokens left out.
+        """Yield the answer's text as it comes, control tokens left out, drafts as `Thought`.
 
         Closing the generator ends the answer.
 
         Args:
-            ids: The prompt.
+            ids: The prompt's token ids; for a server, what `prompting` leaves to it.
             sampling: How tokens are chosen.
             stopped: Asked between tokens; True ends the answer.
+        """
+        ...
+
+    def generate_together(
+        self,
+        requests: Sequence[tuple[Sequence[Any], Sampling]],
+        on_text: Callable[[int, str], bool],
+    ) -> list[GenerationCounts]:
+        """Answer several prompts at once; return the counts of each.
+
+        Args:
+            requests: Prompts and how their tokens are chosen.
+            on_text: Called with a request's position and each piece of its answer; True ends
+                that answer.
+        """
+        ...
+
+    def set_adapter(self, path: str | None) -> None:
+        """Answer with a LoRA adapter from now on, or without.
+
+        Args:
+            path: As for ``--adapter``; None for the model alone.
+
+        Raises:
+            NorcliError: It is no adapter of this model; the one before stays.
         """
         ...
 
@@ -153,7 +191,7 @@ def describe_model(path: str, engine: str = "auto") -> ModelDescription:
     """Look at a model without loading it.
 
     Args:
-        path: A GGUF file or a Hugging Face directory.
+        path: A GGUF file, a Hugging Face directory, or a server's URL.
         engine: ``auto``, or the engine that the user wants.
 
     Raises:
@@ -161,6 +199,12 @@ def describe_model(path: str, engine: str = "auto") -> ModelDescription:
         DataError: It is no model, or damaged, or lacks its tokenizer.
         UsageError: The engine cannot run this kind of model.
     """
+    if path.startswith(URL_SCHEMES):
+        if engine not in ("auto", "url"):
+            raise UsageError(f"--engine {engine} cannot run {path}: it is a server")
+        from norcli.chat.url_engine import describe_server
+
+        return describe_server(path)
     place = Path(path)
     if not place.exists():
         raise InputMissingError("no such model", path=path,
@@ -199,8 +243,9 @@ def open_engine(
     console: Console,
     *,
     keeps_prompt: bool = False,
+    key: str | None = None,
 ) -> Engine:
-    """Load a model.
+    """Load a model, its adapter included.
 
     Args:
         description: From `describe_model`.
@@ -208,23 +253,30 @@ def open_engine(
         console: Its level decides whether llama.cpp may log.
         keeps_prompt: Whether the work done for a prompt is kept for the next that begins alike.
             Good for a conversation; without it an answer depends on its prompt alone, to the bit.
+        key: For a server that asks for one.
 
     Raises:
-        UnavailableError: The package that runs it is not installed.
+        UnavailableError: The package that runs it is not installed; a server is not there.
         DataError: The weights are damaged or do not fit together.
         UsageError: The context asked for is longer than the model's.
     """
+    if description.engine == "url":
+        from norcli.chat.url_engine import UrlEngine
+
+        return UrlEngine(description, model_name=options.model_name, key=key,
+                         timeout=options.timeout, context=options.context)  # fmt: skip
     context = context_size(description, options.context)
     threads = options.jobs or 1
     if description.engine == "gguf":
         from norcli.chat.gguf_engine import GgufEngine
 
-        return GgufEngine(description, context=context, threads=threads,
+        return GgufEngine(description, context=context, threads=threads, adapter=options.adapter,
+                          parallel=options.batch_size if options.jsonl else 1,
                           keeps_prompt=keeps_prompt, talkative=console.level > INFO)  # fmt: skip
     from norcli.chat.huggingface_engine import HuggingFaceEngine
 
     return HuggingFaceEngine(description, context=context, threads=threads,
-                             keeps_prompt=keeps_prompt)  # fmt: skip
+                             adapter=options.adapter, keeps_prompt=keeps_prompt)  # fmt: skip
 
 
 def context_size(description: ModelDescription, wanted: int | None) -> int:
@@ -233,6 +285,8 @@ def context_size(description: ModelDescription, wanted: int | None) -> int:
     Raises:
         UsageError: More are wanted than the model was made for.
     """
+    if description.engine == "url":
+        return wanted or description.context_tokens
     if wanted is None:
         return min(description.context_tokens, LARGEST_DEFAULT_CONTEXT)
     if wanted > description.context_tokens:

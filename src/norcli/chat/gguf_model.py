@@ -7,10 +7,12 @@ or hostile one ends in one line. `norcli.formats.gguf` reads; this names the fie
 from __future__ import annotations
 
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from norcli.chat.engines import ModelDescription
-from norcli.errors import DataError
+from norcli.chat.thinking import think_ids
+from norcli.errors import DataError, InputMissingError
 from norcli.formats.gguf import GgufFile
 from norcli.training.templates import TEMPLATES, chat_template_jinja
 
@@ -59,6 +61,7 @@ class GgufTokens:
         begins_with_bos: Whether prompts start with it.
         eos_id: End token.
         control_texts: Spellings of the tokens that text must not be able to type.
+        think_ids: The two tokens around a draft, where both are control tokens.
     """
 
     def __init__(self, path: str) -> None:
@@ -73,10 +76,29 @@ class GgufTokens:
         eos = metadata.get("tokenizer.ggml.eos_token_id")
         self.eos_id: int | None = None if eos is None else int(eos)
         types = metadata.get("tokenizer.ggml.token_type", ())
-        self.control_texts = tuple(
-            self._tokens[i] for i, value in enumerate(types) if value == CONTROL_TOKEN
-        )
+        control = {self._tokens[i]: i for i, value in enumerate(types) if value == CONTROL_TOKEN}
+        self.control_texts = tuple(control)
+        self.think_ids = think_ids(control)
 
     def spelling(self, token_id: int) -> str:
         """Return how the vocabulary writes a token."""
         return str(self._tokens[token_id])
+
+
+def check_adapter(path: str) -> None:
+    """See that a file is a GGUF LoRA adapter.
+
+    Raises:
+        DataError: It is something else, or damaged.
+        InputMissingError: It is not there, or is the directory that one is made of.
+    """
+    if Path(path).is_dir():
+        raise InputMissingError(
+            "is a directory; a GGUF model takes a GGUF adapter", path=path,
+            hint=f"norcli quantize {path} --base-model BASE -o lora.gguf",
+        )  # fmt: skip
+    if not Path(path).is_file():
+        raise InputMissingError("no such adapter", path=path)
+    if GgufFile(path).metadata.get("adapter.type") != "lora":
+        raise DataError("is no GGUF LoRA adapter", path=path,
+                        hint="norcli quantize ADAPTER_DIR --base-model BASE -o FILE")  # fmt: skip

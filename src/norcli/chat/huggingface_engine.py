@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-from norcli.chat.decoding import IncrementalDecoder
 from norcli.chat.engines import GenerationCounts, ModelDescription, Sampling
 from norcli.chat.huggingface_model import (
     ADAPTER_FILE,
@@ -24,8 +23,9 @@ from norcli.chat.huggingface_model import (
     stop_ids,
     tokenizer_directory,
 )
-from norcli.chat.sampling import choose_token
-from norcli.errors import DataError, missing_extra
+from norcli.chat.thinking import think_ids
+from norcli.chat.token_loop import TokenLoop
+from norcli.errors import DataError, InputMissingError, missing_extra
 from norcli.tokens.huggingface import JsonTokenizer, SentencePieceTokenizer, load_tokenizer
 from norcli.training.templates import begins_with_bos
 
@@ -43,6 +43,7 @@ class DirectoryVocabulary:
         self.eos_id = self.tokenizer.eos_id
         self._control_ids = _control_ids(self.tokenizer)
         self.control_texts: Sequence[str] = tuple(self._control_ids)
+        self.think_ids = think_ids(self._control_ids)
         alternatives = "|".join(map(re.escape, sorted(self.control_texts, key=len, reverse=True)))
         self._control = re.compile(f"({alternatives})" if alternatives else "(?!)")
 
@@ -81,6 +82,7 @@ class HuggingFaceEngine:
         description: From `describe_directory`.
         context: Tokens of context.
         threads: Threads of torch.
+        adapter: A LoRA adapter's directory.
         keeps_prompt: See `open_engine`.
 
     Raises:
@@ -90,7 +92,7 @@ class HuggingFaceEngine:
 
     def __init__(
         self, description: ModelDescription, *, context: int, threads: int,
-        keeps_prompt: bool = False,
+        adapter: str | None = None, keeps_prompt: bool = False,
     ) -> None:  # fmt: skip
         self.description = description
         self.context_tokens = context
@@ -106,11 +108,14 @@ class HuggingFaceEngine:
             raise missing_extra("torch", "train") from error
         torch.set_num_threads(threads)
         self._torch: Any = torch
-        self._device = "cuda" if torch.cuda.is_available() else "cpu"
-        self._model: Any = load_model(directory, self._device)
         self._keeps_prompt = keeps_prompt
+        self._has_adapter = False
         self._cache: Any = None
         self._cached_ids: list[int] = []
+        self._device = "cuda" if torch.cuda.is_available() else "cpu"
+        self._model: Any = load_model(directory, self._device)
+        if adapter is not None:
+            self.set_adapter(adapter)
 
     def generate(
         self, ids: Sequence[int], sampling: Sampling, stopped: Callable[[], bool]
@@ -118,33 +123,114 @@ class HuggingFaceEngine:
         """Yield the answer's text as it comes; see `Engine`."""
         started = time.perf_counter()
         self.counts = GenerationCounts(prompt_tokens=len(ids))
-        decoder = IncrementalDecoder(self.vocabulary.tokenizer.decode, ids)
-        generator = np.random.default_rng(sampling.seed)
-        known = list(ids)
+        loop = self._loop(ids, sampling, self.counts)
         try:
-            logits = self._read_prompt(known)
+            logits = self._read_prompt(list(ids))
             while not stopped():
-                token = choose_token(logits, known, sampling, generator)
+                pieces = loop.take(logits)
                 if not self.counts.prompt_seconds:
                     self.counts.prompt_seconds = time.perf_counter() - started
-                if token in self._end_ids:
-                    self.counts.finished = True
+                yield from pieces
+                if loop.ended:
                     break
-                self.counts.new_tokens += 1
-                known.append(token)
-                text = decoder.feed(token)
-                if text:
-                    yield text
-                if self.counts.new_tokens >= sampling.max_new_tokens:
-                    break
-                logits = self._forward([token])
-            rest = decoder.flush()
-            if rest:
-                yield rest
+                logits = self._forward([loop.last_id])
+            yield from loop.flush()
         finally:
             self.counts.seconds = time.perf_counter() - started
             if not self._keeps_prompt:
-                self._cache, self._cached_ids = None, []
+                self._forget()
+
+    def generate_together(
+        self,
+        requests: Sequence[tuple[Sequence[int], Sampling]],
+        on_text: Callable[[int, str], bool],
+    ) -> list[GenerationCounts]:
+        """Answer several prompts in one batch, padded on the left; see `Engine`."""
+        from transformers import DynamicCache
+
+        started = time.perf_counter()
+        counts = [GenerationCounts(prompt_tokens=len(ids)) for ids, _ in requests]
+        loops = [
+            self._loop(*request, count) for request, count in zip(requests, counts, strict=True)
+        ]
+        rows = list(range(len(requests)))  # position of each row that still goes on
+        longest = max((len(ids) for ids, _ in requests), default=0)
+        padded = np.zeros((len(rows), longest), dtype=np.int64)  # [B, T]
+        mask = np.zeros_like(padded)
+        for row, (ids, _) in enumerate(requests):
+            padded[row, longest - len(ids) :] = ids
+            mask[row, longest - len(ids) :] = 1
+        cache = DynamicCache(config=self._model.config)
+        while rows:
+            logits = self._forward_batch(padded, mask, cache)
+            kept = []
+            for index, row in enumerate(rows):
+                if not self._advance(loops[row], logits[index], row, on_text):
+                    kept.append(index)
+                counts[row].seconds = time.perf_counter() - started
+                counts[row].prompt_seconds = counts[row].prompt_seconds or counts[row].seconds
+            if 0 < len(kept) < len(rows):
+                cache.batch_select_indices(self._torch.tensor(kept, device=self._device))
+            rows = [rows[index] for index in kept]
+            padded = np.array([[loops[row].last_id] for row in rows], dtype=np.int64)
+            mask = np.pad(mask[kept], ((0, 0), (0, 1)), constant_values=1)
+        return counts
+
+    @staticmethod
+    def _advance(
+        loop: TokenLoop, logits: np.ndarray[Any, np.dtype[np.float32]], row: int,
+        on_text: Callable[[int, str], bool],
+    ) -> bool:  # fmt: skip
+        """Take a row one token further; return whether its answer is over."""
+        pieces = loop.take(logits)
+        if loop.ended:
+            pieces += loop.flush()
+        return any([on_text(row, piece) for piece in pieces]) or loop.ended  # noqa: C419
+
+    def set_adapter(self, path: str | None) -> None:
+        """Put an adapter beside the weights, or take it away; see `Engine`."""
+        base = self._model.unload() if self._has_adapter else self._model
+        self._has_adapter = False
+        self._model = base
+        self._forget()
+        if path is not None:
+            self._model = _with_adapter(base, Path(path)).to(self._device).eval()
+            self._has_adapter = True
+
+    def _loop(
+        self, ids: Sequence[int], sampling: Sampling, counts: GenerationCounts
+    ) -> TokenLoop:  # fmt: skip
+        return TokenLoop(
+            ids, sampling, decode=self.vocabulary.tokenizer.decode, end_ids=self._end_ids,
+            think_ids=self.vocabulary.think_ids, counts=counts,
+        )  # fmt: skip
+
+    def _forget(self) -> None:
+        self._cache, self._cached_ids = None, []
+
+    def _forward_batch(
+        self, ids: np.ndarray[Any, np.dtype[np.int64]], mask: np.ndarray[Any, np.dtype[np.int64]],
+        cache: Any,
+    ) -> np.ndarray[Any, np.dtype[np.float32]]:  # fmt: skip
+        """Return the logits [B, V] after the last of these tokens [B, T].
+
+        Args:
+            ids: Tokens that the cache does not hold yet.
+            mask: [B, all tokens]; 0 where a row is padded on the left.
+            cache: Of this batch.
+        """
+        torch = self._torch
+        # Positions count from the first token that is no padding.
+        positions = np.maximum(np.cumsum(mask, axis=1) - 1, 0)[:, -ids.shape[1] :]
+        with torch.inference_mode():
+            output = self._model(
+                input_ids=torch.from_numpy(ids).to(self._device),
+                attention_mask=torch.from_numpy(mask).to(self._device),
+                position_ids=torch.from_numpy(positions).to(self._device),
+                past_key_values=cache, use_cache=True, logits_to_keep=1,
+            )  # fmt: skip
+        logits: np.ndarray[Any, np.dtype[np.float32]] = output.logits[:, -1].float().cpu().numpy()
+        return logits
 
     def _read_prompt(self, ids: list[int]) -> np.ndarray[Any, np.dtype[np.float32]]:
         """Return the logits after the prompt; what the cache holds of it already is not reread."""
@@ -217,6 +303,14 @@ def load_model(directory: Path, device: str) -> Any:
 
 
 def _merge_adapter(model: Any, directory: Path) -> Any:
+    return _with_adapter(model, directory).merge_and_unload()
+
+
+def _with_adapter(model: Any, directory: Path) -> Any:
+    if not (directory / ADAPTER_FILE).is_file():
+        if not directory.exists():
+            raise InputMissingError("no such adapter", path=directory)
+        raise DataError(f"is no LoRA adapter: it has no {ADAPTER_FILE}", path=directory)
     try:
         import peft
     except ModuleNotFoundError as error:
@@ -225,7 +319,7 @@ def _merge_adapter(model: Any, directory: Path) -> Any:
         with warnings.catch_warnings():
             # peft asks transformers by names that it has renamed.
             warnings.simplefilter("ignore", FutureWarning)
-            return peft.PeftModel.from_pretrained(model, directory).merge_and_unload()
-    except (OSError, ValueError, RuntimeError) as error:
+            return peft.PeftModel.from_pretrained(model, directory)
+    except (OSError, ValueError, RuntimeError, TypeError) as error:
         reason = str(error).partition("\n")[0]
         raise DataError(f"the adapter cannot be loaded: {reason}", path=directory) from error

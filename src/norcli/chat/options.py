@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from norcli.errors import UsageError
 from norcli.options import INPUT, OUTPUT, GeneralOptions, option
 
 PROMPT = "Prompt"
@@ -18,6 +19,8 @@ SESSION = "Session"
 TEMPLATE_CHOICES = ("auto", "norwai", "norwai-en", "model", "none")
 THEME_CHOICES = ("terminal", "dark", "light", "mono")
 TERMINAL_TEMPERATURE = 0.7
+MODES = ("answer", "completion", "short", "long")
+SHORT_THINK_TOKENS = 256
 
 
 @dataclass(kw_only=True)
@@ -25,7 +28,8 @@ class ChatOptions(GeneralOptions):
     """Options of ``norcli chat``."""
 
     model: str = option(
-        help="The model: a GGUF file or a Hugging Face directory", group=INPUT, positional=True,
+        help="The model: a GGUF file, a Hugging Face directory, a server's URL, or a name from "
+        "chat.toml", group=INPUT, positional=True,
         metavar="MODEL", complete="file:.gguf",
     )  # fmt: skip
     inputs: list[str] = option(
@@ -41,6 +45,14 @@ class ChatOptions(GeneralOptions):
     on_bad_record: str = option(
         "stop", help="With --jsonl: what to do with a record that cannot be read", group=INPUT,
         choices=("stop", "skip"),
+    )  # fmt: skip
+    batch_size: int = option(
+        1, help="With --jsonl: answer this many records at once", group=INPUT, metavar="N",
+        minimum=1, maximum=256,
+    )  # fmt: skip
+    resume: bool = option(
+        False, help="Go on with the newest saved conversation, or the one that FILE names; with "
+        "--jsonl where a killed run stopped", group=INPUT, in_config=False,
     )  # fmt: skip
     limit: int | None = option(
         None, help="With --jsonl: answer at most this many records", group=INPUT, minimum=1
@@ -64,6 +76,14 @@ class ChatOptions(GeneralOptions):
     template: str = option(
         "auto", help="Words around a prompt; auto takes what is stored with the model",
         group=PROMPT, choices=TEMPLATE_CHOICES,
+    )  # fmt: skip
+    mode: str = option(
+        "answer", help="completion goes on with the text as it is; short and long think first",
+        group=PROMPT, choices=MODES,
+    )  # fmt: skip
+    think_tokens: int = option(
+        SHORT_THINK_TOKENS, help="With --mode short: longest draft in tokens", group=PROMPT,
+        metavar="N", minimum=0,
     )  # fmt: skip
 
     temperature: float | None = option(
@@ -95,7 +115,23 @@ class ChatOptions(GeneralOptions):
 
     engine: str = option(
         "auto", help="Program that runs the model; auto goes by the kind of model", group=MODEL,
-        choices=("auto", "gguf", "hf"),
+        choices=("auto", "gguf", "hf", "url"),
+    )  # fmt: skip
+    adapter: str | None = option(
+        None, help="LoRA adapter to answer with: a directory, for a GGUF model a GGUF adapter",
+        group=MODEL, metavar="DIR", complete="file",
+    )  # fmt: skip
+    model_name: str | None = option(
+        None, help="What the server at a URL calls the model", group=MODEL, metavar="NAME",
+        default_text="its only one",
+    )  # fmt: skip
+    api_key_file: str | None = option(
+        None, help="File with the server's key; without it NORCLI_API_KEY is used", group=MODEL,
+        metavar="FILE", complete="file",
+    )  # fmt: skip
+    timeout: float = option(
+        120.0, help="Seconds without a byte after which a server counts as gone", group=MODEL,
+        metavar="SECONDS", minimum=0.1,
     )  # fmt: skip
     context: int | None = option(
         None, help="Tokens that prompt and answer may have together", group=MODEL, minimum=16,
@@ -110,10 +146,6 @@ class ChatOptions(GeneralOptions):
         None, help="Go on with a conversation saved before", group=SESSION, metavar="FILE",
         complete="file:.jsonl",
     )  # fmt: skip
-    resume: bool = option(
-        False, help="Go on with the newest saved conversation, or the one that FILE names",
-        group=SESSION, in_config=False,
-    )  # fmt: skip
     theme: str = option(
         "terminal", help="Look of answers on a terminal; terminal uses its own colours",
         group=SESSION, choices=THEME_CHOICES,
@@ -123,3 +155,18 @@ class ChatOptions(GeneralOptions):
         group=SESSION,
     )  # fmt: skip
     speed: bool = option(False, help="Tell tokens per second after each answer", group=SESSION)
+
+    def check(self) -> None:
+        """Check what goes together.
+
+        Raises:
+            UsageError: An option stands without the one it belongs to.
+        """
+        if self.inputs and not self.jsonl and not self.resume:
+            raise UsageError("files are read with --jsonl only", hint="give a prompt with --prompt")
+        if self.batch_size > 1 and not self.jsonl:
+            raise UsageError("--batch-size goes with --jsonl")
+        if self.resume and not self.jsonl and len(self.inputs) > 1:
+            raise UsageError("--resume goes on with one conversation")
+        if self.resume and self.load is not None:
+            raise UsageError("--load and --resume both name a conversation; give one of them")

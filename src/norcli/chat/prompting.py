@@ -15,8 +15,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from norcli.chat.engines import ModelDescription, Vocabulary
+from norcli.chat.thinking import BEGIN, END
 from norcli.errors import ConfigError, DataError, missing_extra
-from norcli.training.templates import TEMPLATES, render_messages
+from norcli.training.templates import TEMPLATES, reasoning_prompt, render_messages
 
 Message = dict[str, str]
 
@@ -24,6 +25,9 @@ Message = dict[str, str]
 # template contains and that trimming leaves alone.
 MARK = "\ue000{}\ue001"
 MARK_PATTERN = re.compile("\ue000(\\d+)\ue001")
+# Stand for [THINK] and [/THINK] in the reasoning prompt, where they mean the control tokens.
+THINK_MARKS = ("\ue002", "\ue003")
+OWN_MARKS = re.compile("[\ue000-\ue003]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +35,10 @@ class Template:
     """The words around a prompt.
 
     Attributes:
-        name: ``norwai``, ``norwai-en``, ``model`` (Jinja stored with the model) or ``none``.
+        name: ``norwai``, ``norwai-en``, ``model`` (Jinja stored with the model), ``none`` or
+            ``server`` (a server's own).
         jinja: The chat template, for ``model``.
+        reasons: Whether the model is asked to think first.
         marker: The word whose return on a line of its own means that the model has begun to
             write the next request; None where there is none.
     """
@@ -40,6 +46,7 @@ class Template:
     name: str
     jinja: str | None = None
     marker: str | None = None
+    reasons: bool = False
 
 
 def choose_template(choice: str, description: ModelDescription) -> Template:
@@ -52,6 +59,9 @@ def choose_template(choice: str, description: ModelDescription) -> Template:
     Raises:
         ConfigError: ``model`` is chosen and the model has no chat template.
     """
+    if description.engine == "url" and choice not in ("auto", "none"):
+        raise ConfigError("a server has its own words around a prompt", path=description.path,
+                          hint="give --template none to have it continue your text")  # fmt: skip
     if choice == "auto":
         if description.template is not None:
             choice = description.template
@@ -64,24 +74,63 @@ def choose_template(choice: str, description: ModelDescription) -> Template:
             raise ConfigError("no chat template is stored with the model", path=description.path,
                               hint="give --template norwai, norwai-en or none")  # fmt: skip
         return Template(choice, jinja=description.chat_template)
-    return Template("none")
+    return Template(choice)
 
 
 def encode_prompt(
     template: Template, messages: Sequence[Mapping[str, str]], vocabulary: Vocabulary
-) -> list[int]:
-    """Return the ids of a conversation that ends with a request.
+) -> list[Any]:
+    """Return the ids of a conversation that ends with a request; for a server the messages.
 
     Raises:
         DataError: The messages do not fit the template.
     """
     if not messages or messages[-1]["role"] == "assistant":
         raise DataError("a conversation to answer must end with a request")
+    if template.name == "server":
+        return list(messages)
+    messages = [{key: OWN_MARKS.sub("", text) for key, text in m.items()} for m in messages]
+    if template.reasons:
+        messages = _with_reasoning(messages)
+        vocabulary = _ThinkingVocabulary(vocabulary)
     if template.name == "none":
         return _begin(vocabulary) + vocabulary.encode(_plain_text(messages))
     if template.jinja is None:
         return _encode_turns(template.name, messages, vocabulary)
     return _encode_jinja(template.jinja, messages, vocabulary)
+
+
+def _with_reasoning(messages: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
+    """Ask for a draft in the system message, behind what the user says there."""
+    prompt = reasoning_prompt().replace(BEGIN, THINK_MARKS[0]).replace(END, THINK_MARKS[1])
+    first = messages[0]
+    if first["role"] != "system":
+        return [{"role": "system", "content": prompt}, *messages]
+    return [{"role": "system", "content": f"{first['content']}\n\n{prompt}"}, *messages[1:]]
+
+
+class _ThinkingVocabulary:
+    """A vocabulary that puts the control tokens where `THINK_MARKS` stand."""
+
+    def __init__(self, vocabulary: Vocabulary) -> None:
+        self.bos_id = vocabulary.bos_id
+        self.begins_with_bos = vocabulary.begins_with_bos
+        self.eos_id = vocabulary.eos_id
+        self.control_texts = vocabulary.control_texts
+        self.think_ids = vocabulary.think_ids
+        self.spelling = vocabulary.spelling
+        self._encode = vocabulary.encode
+
+    def encode(self, text: str, control: bool = False) -> list[int]:
+        """Return the ids of a text; see `Vocabulary`."""
+        assert self.think_ids is not None
+        ids: list[int] = []
+        for part in re.split(f"([{''.join(THINK_MARKS)}])", text):
+            if part in THINK_MARKS:
+                ids.append(self.think_ids[THINK_MARKS.index(part)])
+            elif part:
+                ids += self._encode(part, control)
+        return ids
 
 
 def _begin(vocabulary: Vocabulary) -> list[int]:
@@ -159,8 +208,7 @@ def _encode_jinja(
 
 def _content(message: Mapping[str, str]) -> str:
     extra = message.get("input")
-    text = f"{message['content']}\n\n{extra}" if extra else message["content"]
-    return text.replace("\ue000", "").replace("\ue001", "")
+    return f"{message['content']}\n\n{extra}" if extra else message["content"]
 
 
 def _render_jinja(jinja: str, messages: list[Message], vocabulary: Vocabulary) -> str:

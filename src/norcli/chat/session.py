@@ -9,10 +9,12 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from typing import Any
 
 from norcli.chat.engines import Engine, GenerationCounts, Sampling
 from norcli.chat.prompting import Message, Template, encode_prompt
 from norcli.chat.stopping import AnswerText
+from norcli.chat.thinking import Thought, within_room
 from norcli.errors import DataError
 
 # A full context keeps at least this part free for the answer.
@@ -37,6 +39,7 @@ class Session:
     Attributes:
         messages: The whole conversation, without the system message.
         dropped_turns: Oldest turns that no longer fit in the context at the last answer.
+        thinking: Draft of the last answer; empty where the model made none.
     """
 
     def __init__(
@@ -55,6 +58,7 @@ class Session:
         self.stops = list(stops)
         self.messages: list[Message] = []
         self.dropped_turns = 0
+        self.thinking = ""
         self._answers = 0
 
     @property
@@ -91,7 +95,7 @@ class Session:
     def ask(
         self, text: str, input_text: str | None = None, stopped: Callable[[], bool] = never
     ) -> Iterator[str]:
-        """Yield the answer to a request as it comes.
+        """Yield the answer to a request as it comes, pieces of a draft as `Thought`.
 
         The answer is kept in the conversation, also one that was stopped. A request that cannot
         be answered is not kept.
@@ -120,21 +124,30 @@ class Session:
             raise DataError("there is no request to answer again")
         return self._answer([*self.messages, message], stopped)
 
-    def _answer(self, messages: list[Message], stopped: Callable[[], bool]) -> Iterator[str]:
+    def prepare(self, messages: Sequence[Message]) -> tuple[list[Any], Sampling]:
+        """Return the prompt for a conversation, and the limits of its answer.
+
+        Raises:
+            DataError: The last request alone does not fit in the context.
+        """
         ids, self.dropped_turns = self.fit(messages)
-        room = self.engine.context_tokens - len(ids)
-        sampling = dataclasses.replace(
-            self.sampling,
-            max_new_tokens=min(self.sampling.max_new_tokens, room),
-            seed=self.sampling.seed + self._answers,
-        )
+        seeded = dataclasses.replace(self.sampling, seed=self.sampling.seed + self._answers)
         self._answers += 1
+        return ids, within_room(seeded, self.engine.context_tokens - len(ids))
+
+    def _answer(self, messages: list[Message], stopped: Callable[[], bool]) -> Iterator[str]:
+        ids, sampling = self.prepare(messages)
         answer = AnswerText(self.template.marker, self.stops)
+        self.thinking = ""
         is_kept = True
         try:
             # Closed here rather than by the garbage collector, so that the engine is free again.
             with closing(self.engine.generate(ids, sampling, stopped)) as stream:
                 for chunk in stream:
+                    if isinstance(chunk, Thought):
+                        self.thinking += chunk
+                        yield chunk
+                        continue
                     text = answer.feed(chunk)
                     if text:
                         yield text

@@ -12,6 +12,7 @@ from norcli.chat.engines import ModelDescription, Sampling, describe_model, open
 from norcli.chat.options import ChatOptions
 from norcli.chat.prompting import choose_template
 from norcli.chat.session import Session
+from norcli.chat.thinking import apply_mode
 from norcli.console import Console
 
 
@@ -22,6 +23,7 @@ def open_session(
     *,
     description: ModelDescription | None = None,
     keeps_prompt: bool = False,
+    key: str | None = None,
 ) -> Iterator[Callable[[], Session]]:
     """Load the model of the options; give a function that makes empty sessions with it.
 
@@ -30,6 +32,7 @@ def open_session(
         console: For what the user should know.
         description: From `describe_model`, where the caller has it already.
         keeps_prompt: See `open_engine`.
+        key: For a server that asks for one.
 
     Raises:
         NorcliError: The model cannot be loaded.
@@ -44,8 +47,12 @@ def open_session(
         min_p=options.min_p, temperature=options.temperature or 0.0,
         max_new_tokens=options.max_new_tokens, seed=options.seed,
     )  # fmt: skip
-    engine = open_engine(description, options, console, keeps_prompt=keeps_prompt)
+    engine = open_engine(description, options, console, keeps_prompt=keeps_prompt, key=key)
     try:
+        template, sampling = apply_mode(
+            options.mode, template, sampling, vocabulary=engine.vocabulary,
+            description=description, short_tokens=options.think_tokens,
+        )  # fmt: skip
         yield lambda: Session(engine, template, sampling, system=options.system, stops=options.stop)
     finally:
         engine.close()

@@ -16,7 +16,13 @@ from norcli.chat.options import TERMINAL_TEMPERATURE, ChatOptions
 from norcli.cli.command import Command, Outcome, write_plan
 from norcli.console import Console
 from norcli.errors import DataError, UsageError
-from norcli.streams import STDIN_NAME, atomic_file, check_output, open_input
+from norcli.streams import (
+    STDIN_NAME,
+    atomic_file,
+    check_output,
+    open_input,
+    stdout_is_terminal,
+)
 
 if TYPE_CHECKING:
     from norcli.chat.engines import ModelDescription
@@ -24,15 +30,19 @@ if TYPE_CHECKING:
 
 def run(options: ChatOptions, console: Console) -> Outcome:
     """Describe the model, then answer records, one prompt, or a person."""
+    from norcli.chat.aliases import resolve_alias
     from norcli.chat.engines import context_size, describe_model
     from norcli.chat.prompting import choose_template
 
-    check_files(options)
+    options = resolve_alias(options, _config_file())
+    options.check()
     check_output(options.output, options.overwrite)
     description = describe_model(options.model, options.engine)
     template = choose_template(options.template, description)
     context = context_size(description, options.context)
     is_session = not options.jsonl and options.prompt is None and sys.stdin.isatty()
+    if options.resume and not options.jsonl and not is_session:
+        raise UsageError("--resume is for sessions on a terminal, and for --jsonl")
     if options.temperature is None:
         options.temperature = TERMINAL_TEMPERATURE if is_session else 0.0
     if options.dry_run:
@@ -48,19 +58,21 @@ def run(options: ChatOptions, console: Console) -> Outcome:
     return _answer(options, description, console)
 
 
-def check_files(options: ChatOptions) -> None:
-    """Check what FILE stands for: records, or with --resume one saved conversation.
+def _config_file() -> Path:
+    home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+    return Path(home) / "norcli" / "chat.toml"
 
-    Raises:
-        UsageError: Nothing reads it.
-    """
-    if options.inputs and not options.jsonl and not options.resume:
-        raise UsageError("files are read with --jsonl only", hint="give a prompt with --prompt")
-    if options.resume and not options.jsonl:
-        if len(options.inputs) > 1:
-            raise UsageError("--resume goes on with one conversation")
-        if options.prompt is not None or not sys.stdin.isatty():
-            raise UsageError("--resume is for sessions on a terminal, and for --jsonl")
+
+def _server_key(options: ChatOptions, description: ModelDescription) -> str | None:
+    """Return the key for a server, from a file or the environment, never the command line."""
+    if description.engine != "url":
+        return None
+    if options.api_key_file is None:
+        return os.environ.get("NORCLI_API_KEY", "").strip() or None
+    key = open_input(options.api_key_file).read(1 << 16).split(b"\n")[0].strip()
+    if not key or not key.isascii() or b"\0" in key:
+        raise DataError("holds no key in its first line", path=options.api_key_file)
+    return key.decode("ascii")
 
 
 def _read_text(what: str) -> str:
@@ -79,8 +91,9 @@ def _answer(options: ChatOptions, description: ModelDescription, console: Consol
     from norcli.chat.answers import answer_records, write_answer
     from norcli.chat.start import open_session
 
+    key = _server_key(options, description)
     if options.jsonl:
-        with open_session(options, console, description=description) as new_session:
+        with open_session(options, console, description=description, key=key) as new_session:
             totals = answer_records(options, new_session, console)
         stats = totals.as_stats()
         summary = (f"{totals.answers} answers, {totals.new_tokens} tokens, "
@@ -91,7 +104,7 @@ def _answer(options: ChatOptions, description: ModelDescription, console: Consol
         raise DataError("the prompt is empty")
     extra = _read_text("input text") if options.input_text == "-" else options.input_text
     with (
-        open_session(options, console, description=description) as new_session,
+        open_session(options, console, description=description, key=key) as new_session,
         atomic_file(options.output, overwrite=options.overwrite) as stream,
     ):
         totals = write_answer(new_session(), prompt, extra, stream, console)
@@ -104,7 +117,7 @@ def _talk(options: ChatOptions, description: ModelDescription, console: Console)
     from norcli.chat.talk import Surroundings, talk
 
     home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
-    can_render = sys.stdout.isatty() and console.is_terminal and console.uses_color
+    can_render = stdout_is_terminal() and console.is_terminal and console.uses_color
     surroundings = Surroundings(Path(home) / "norcli", can_render)
     return Outcome(talk(options, description, surroundings, console).as_stats())
 
@@ -114,8 +127,10 @@ COMMANDS = {
         options=ChatOptions,
         run=run,
         description="Asks a model, in the words it was tuned with. MODEL is a GGUF file, run by "
-        "llama.cpp (needs xllamacpp), or a Hugging Face directory with safetensors, run by "
-        "transformers (needs torch); a LoRA adapter's directory is joined with its base model.\n\n"
+        "llama.cpp (needs xllamacpp); or a Hugging Face directory with safetensors, run by "
+        "transformers (needs torch), where a LoRA adapter's directory is joined with its base "
+        "model; or the URL of an OpenAI-compatible server; or a name from "
+        "XDG_CONFIG_HOME/norcli/chat.toml.\n\n"
         "On a terminal it is a session: type a request, read the answer, /help lists the "
         "commands. In a pipe the prompt is read from standard input and only the answer is "
         "written. With --jsonl each record is answered and keeps its fields. Outside a session "
@@ -124,7 +139,9 @@ COMMANDS = {
             ("Talk with a model", "norcli chat model-Q4_K_M.gguf"),
             ("Ask one question", 'echo "Hva er Norges lengste elv?" | norcli chat model.gguf'),
             ("Ask about a text", "norcli chat M.gguf --prompt Oppsummer --input-text - < a.txt"),
-            ("Answer many prompts", "norcli chat M.gguf --jsonl prompts.jsonl -o answers.jsonl"),
+            ("Answer many prompts, eight at once",
+             "norcli chat M.gguf --jsonl in.jsonl -o out.jsonl --batch-size 8 --resume"),
+            ("Ask a server", "norcli chat http://127.0.0.1:8080/v1 --prompt 'Hva er en fjord?'"),
         ),
     )
 }  # fmt: skip

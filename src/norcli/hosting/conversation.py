@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from norcli.errors import DataError
-from norcli.training.templates import TEMPLATES, chat_template_jinja
+from norcli.training.templates import TEMPLATES, chat_template_jinja, reasoning_prompt
 
 FOLDER = Path(__file__).parent / "templates"
 NAMES = (*TEMPLATES, "mistral", "magistral")
@@ -61,11 +61,6 @@ def jinja_template(name: str, *, bos: bool = True) -> str:
     # The first line puts the begin token.
     text = "".join(line.strip() for line in (lines if bos else lines[1:]))
     return text.replace("@REASONING@", reasoning_prompt())
-
-
-def reasoning_prompt() -> str:
-    """Return the system message that asks Magistral to think first; the wording is norcli's."""
-    return (FOLDER / "magistral-reasoning.txt").read_text(encoding="utf-8").strip()
 
 
 def recognize(stored: str | None) -> str | None:

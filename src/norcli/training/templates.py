@@ -22,6 +22,8 @@ TOKENIZER_CONFIG = "tokenizer_config.json"
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
 SENTENCEPIECE_FILE = "tokenizer.model"
 
+REASONING_FILE = Path(__file__).parent / "magistral-reasoning.txt"
+
 # Appendix D of the report writes "N/A" where a record has no input.
 NO_INPUT_MARKS = frozenset({"", "n/a"})
 
@@ -48,6 +50,11 @@ TEMPLATES: dict[str, Template] = {
         Template("norwai-en", "Answer:", "the report's fine-tuning templates, section 3.3.1"),
     )
 }
+
+
+def reasoning_prompt() -> str:
+    """Return the system message that asks Magistral to think first; the wording is norcli's."""
+    return REASONING_FILE.read_text(encoding="utf-8").strip()
 
 
 def find_template(name: str) -> Template:
