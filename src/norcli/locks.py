@@ -1,6 +1,7 @@
 """One run at a time on one output: a lock that survives kill -9 and reaches across nodes.
 
-Used by `norcli.resume`. What it relies on stands in docs/concepts/recovery.md.
+Used by `norcli.resume`, by runs of many tasks and by training. What it relies on stands in
+docs/concepts/recovery.md.
 """
 
 from __future__ import annotations
@@ -10,7 +11,8 @@ import fcntl
 import os
 import socket
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import BinaryIO
 
@@ -117,3 +119,18 @@ class RunLock:
         with suppress(OSError):
             self._path.parent.rmdir()
         self._stream.close()
+
+
+@contextmanager
+def output_lock(path: str) -> Iterator[None]:
+    """Keep two runs off one output, which keeps its own files: the lock stands beside it.
+
+    Raises:
+        CannotCreateError: Another run writes the same output.
+    """
+    output = Path(path)
+    lock = RunLock.take(output.with_name(f".{output.name}.lock"), path)
+    try:
+        yield
+    finally:
+        lock.remove()

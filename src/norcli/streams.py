@@ -1,4 +1,4 @@
-"""Standard input and output, atomic outputs, locks and signals: what every command does alike.
+"""Standard input and output, atomic outputs and signals: what every command does alike.
 
 Standard output is claimed at the start, so that a library's stray print ends on standard error
 and pipes carry data alone. Outputs are written under a temporary name in the same folder, synced
@@ -291,29 +291,6 @@ def replace_directory(source: Path, target: Path) -> None:
 def _write_failure(error: OSError, path: str) -> IOFailureError:
     reason = os.strerror(error.errno) if error.errno else str(error)
     return IOFailureError(f"cannot be written: {reason.lower()}", path=path)
-
-
-@contextmanager
-def output_lock(path: str) -> Iterator[None]:
-    """Keep two runs off one output.
-
-    Raises:
-        CannotCreateError: Another living process writes the same output.
-    """
-    import fcntl
-
-    lock = Path(path).with_name(f".{Path(path).name}.lock")
-    with lock.open("w") as stream:
-        try:
-            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError as error:
-            if error.errno in (errno.EWOULDBLOCK, errno.EAGAIN):
-                raise CannotCreateError("another run is writing it", path=path) from error
-            # Some cluster file systems have no locks; the atomic rename still protects the result.
-        try:
-            yield
-        finally:
-            lock.unlink(missing_ok=True)
 
 
 class Interruption(BaseException):

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 from pathlib import Path
+from typing import BinaryIO
 
 import pytest
 
 from norcli.errors import CannotCreateError, DataError, InputMissingError, IOFailureError
+from norcli.locks import RunLock, output_lock
 from norcli.streams import (
     atomic_directory,
     atomic_file,
     check_output,
     open_input,
-    output_lock,
     require_directory,
 )
 
@@ -111,4 +113,25 @@ def test_lock_keeps_a_second_run_off(tmp_path: Path) -> None:
     ):
         pass
     with output_lock(str(tmp_path / "a")):
+        pass
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_the_lock_of_a_run_that_ends_meanwhile_does_not_let_two_others_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = RunLock.take(tmp_path / ".a.lock", "a")
+    flock = fcntl.flock
+
+    def flock_after_the_first_has_ended(stream: BinaryIO, how: int) -> None:
+        monkeypatch.undo()
+        first.remove()
+        flock(stream, how)
+
+    monkeypatch.setattr(fcntl, "flock", flock_after_the_first_has_ended)
+    with (
+        output_lock(str(tmp_path / "a")),
+        pytest.raises(CannotCreateError, match=f"process {os.getpid()} on"),
+        output_lock(str(tmp_path / "a")),
+    ):
         pass

@@ -30,8 +30,9 @@ from norcli.alignment.score import scored_records
 from norcli.console import Console
 from norcli.errors import CannotCreateError, ConfigError, DataError, UsageError
 from norcli.formats.documents import RecordWriter, input_paths
+from norcli.locks import output_lock
 from norcli.options import GENERAL, RecordInputOptions, option_fields, options_as_toml
-from norcli.streams import output_lock, require_directory
+from norcli.streams import require_directory
 from norcli.training.model_config import context_of, model_fingerprint, read_model_config
 from norcli.training.templates import DEFAULT_TEMPLATE, store_template, template_of
 

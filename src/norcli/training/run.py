@@ -19,9 +19,9 @@ from torch import Tensor
 from norcli import __version__
 from norcli.cluster.placement import Placement
 from norcli.console import Console
+from norcli.locks import output_lock
 from norcli.model.estimate import training_flops_per_token
 from norcli.options import options_as_toml
-from norcli.streams import output_lock
 from norcli.training.batches import PackedRows, TokenSequence
 from norcli.training.checkpoint import RunDirectory, load_weights, save_model_directory
 from norcli.training.distributed import (
