@@ -10,7 +10,10 @@ import signal
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from typing import Any, TypeVar
+
+from norcli.errors import ExitCode, NorcliError
 
 Block = TypeVar("Block")
 Result = TypeVar("Result")
@@ -27,6 +30,9 @@ def map_in_order(
         make: Makes the function once in each process; can be pickled.
         blocks: What it is called with; can be pickled.
         jobs: Number of processes; 1 works in this one.
+
+    Raises:
+        NorcliError: One of the processes was killed, as for want of memory.
     """
     if jobs == 1:
         yield from map(make(), blocks)
@@ -42,6 +48,11 @@ def map_in_order(
                 yield waiting.popleft().result()
         while waiting:
             yield waiting.popleft().result()
+    except BrokenProcessPool as error:
+        raise NorcliError(
+            "a process of --jobs was killed from outside", code=ExitCode.FAILED,
+            hint="if memory ran out, give fewer --jobs or ask for more of it",
+        ) from error  # fmt: skip
     finally:
         executor.shutdown(wait=True, cancel_futures=True)
 
