@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 import thinking_model
 import tiny_models
+from pseudo_terminal import PseudoTerminal
 from thinking_model import ANSWER, DRAFT_TOKENS, REQUEST
 
 from norcli.chat.engines import Engine, Sampling, describe_model, open_engine
@@ -119,3 +120,21 @@ def test_room_goes_to_the_answer_first() -> None:
     sampling = within_room(Sampling(max_new_tokens=50, think_tokens=1 << 30), 80)
     assert (sampling.max_new_tokens, sampling.think_tokens, sampling.most_tokens) == (50, 28, 80)
     assert within_room(Sampling(max_new_tokens=50, think_tokens=9), 40).think_tokens == 0
+
+
+def test_draft_is_folded_on_a_terminal(thinkers: dict[str, Path], tmp_path: Path) -> None:
+    words = ["chat", str(thinkers["gguf"]), "--mode", "short", "--think-tokens", "4"]
+    terminal = PseudoTerminal(words, tmp_path, "xterm-256color")
+    try:
+        terminal.expect("/help lists")
+        terminal.type(REQUEST + "\r")
+        terminal.expect("thinking; /think shows the draft afterwards")
+        terminal.expect(ANSWER)
+        terminal.type("/think\r")
+        terminal.expect("en to tre en\\s")
+        terminal.type("/mode answer\r")
+        terminal.expect("mode answer")
+        terminal.type("/adapter /borte\r")
+        terminal.expect("no such adapter")
+    finally:
+        terminal.close()

@@ -16,7 +16,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from norcli.chat.clipboard import copy_text
-from norcli.chat.options import TEMPLATE_CHOICES, ChatOptions
+from norcli.chat.mode_commands import set_adapter, set_mode, show_thinking
+from norcli.chat.options import MODES, TEMPLATE_CHOICES, ChatOptions
 from norcli.chat.prompting import choose_template
 from norcli.chat.themes import THEMES
 from norcli.chat.transcript import (
@@ -335,6 +336,11 @@ COMMANDS = (
         _copy,
         lambda terminal, written: ("code",),
     ),
+    SlashCommand("/mode", "[NAME]", "Show or set the mode: answer, completion, short, long",
+                 set_mode, lambda terminal, written: MODES),
+    SlashCommand("/think", "", "Show the draft of the last answer", show_thinking),
+    SlashCommand("/adapter", "DIR", "Answer with a LoRA adapter from now on; none for none",
+                 set_adapter, _complete_path),
     SlashCommand("/exit", "", "Leave, as Ctrl-D does", _exit),
 )
 

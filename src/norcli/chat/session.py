@@ -40,6 +40,7 @@ class Session:
         messages: The whole conversation, without the system message.
         dropped_turns: Oldest turns that no longer fit in the context at the last answer.
         thinking: Draft of the last answer; empty where the model made none.
+        mode: One of `norcli.chat.options.MODES`, for what shows it.
     """
 
     def __init__(
@@ -59,6 +60,7 @@ class Session:
         self.messages: list[Message] = []
         self.dropped_turns = 0
         self.thinking = ""
+        self.mode = "answer"
         self._answers = 0
 
     @property

@@ -53,6 +53,13 @@ def open_session(
             options.mode, template, sampling, vocabulary=engine.vocabulary,
             description=description, short_tokens=options.think_tokens,
         )  # fmt: skip
-        yield lambda: Session(engine, template, sampling, system=options.system, stops=options.stop)
+
+        def new_session() -> Session:
+            session = Session(engine, template, sampling, system=options.system,
+                              stops=options.stop)  # fmt: skip
+            session.mode = options.mode
+            return session
+
+        yield new_session
     finally:
         engine.close()

@@ -38,10 +38,12 @@ class Surroundings:
     Attributes:
         state: Folder for transcripts and typed lines.
         can_render: Whether answers go to a terminal that obeys and wants styles.
+        key: For a server that asks for one.
     """
 
     state: Path
     can_render: bool
+    key: str | None = None
 
 
 def talk(
@@ -63,7 +65,10 @@ def talk(
     """
     chats = surroundings.state / "chats"
     earlier = find_earlier(options, chats)
-    with open_session(options, console, description=description, keeps_prompt=True) as new_session:
+    opened = open_session(
+        options, console, description=description, keeps_prompt=True, key=surroundings.key
+    )
+    with opened as new_session:
         session = new_session()
         terminal = make_terminal(options, session, surroundings, console)
         if session.template.name == "none":

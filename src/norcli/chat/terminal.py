@@ -19,6 +19,7 @@ from norcli.chat.rendering import MarkdownView, PlainView, View
 from norcli.chat.sanitize import Sanitizer, clean
 from norcli.chat.session import Session
 from norcli.chat.themes import THEMES
+from norcli.chat.thinking import Thought
 from norcli.chat.transcript import Transcript
 from norcli.console import Console
 from norcli.errors import NorcliError
@@ -129,7 +130,11 @@ class Terminal:
         with stop_requests() as stop, self.reader.silenced():
             try:
                 for text in ask(lambda: stop.requested):
-                    view.feed(sanitizer.feed(text))
+                    if not isinstance(text, Thought):
+                        view.feed(sanitizer.feed(text))
+                    elif self.session.thinking == text:
+                        # Folded: the draft itself is shown by /think.
+                        self.note("thinking; /think shows the draft afterwards")
             finally:
                 view.feed(sanitizer.flush())
                 view.finish()
@@ -174,7 +179,7 @@ class Terminal:
         view.finish()
 
     def status(self) -> str:
-        """Return the line below the prompt: the model, and how full its context is."""
+        """Return what stands beside the prompt: the model, and how full its context is."""
         session = self.session
         used, most = session.used_tokens(), session.engine.context_tokens
         parts = [Path(session.engine.description.path).name, session.template.name]

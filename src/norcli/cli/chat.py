@@ -118,7 +118,8 @@ def _talk(options: ChatOptions, description: ModelDescription, console: Console)
 
     home = os.environ.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
     can_render = stdout_is_terminal() and console.is_terminal and console.uses_color
-    surroundings = Surroundings(Path(home) / "norcli", can_render)
+    key = _server_key(options, description)
+    surroundings = Surroundings(Path(home) / "norcli", can_render, key)
     return Outcome(talk(options, description, surroundings, console).as_stats())
 
 
