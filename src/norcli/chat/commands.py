@@ -336,11 +336,21 @@ COMMANDS = (
         _copy,
         lambda terminal, written: ("code",),
     ),
-    SlashCommand("/mode", "[NAME]", "Show or set the mode: answer, completion, short, long",
-                 set_mode, lambda terminal, written: MODES),
+    SlashCommand(
+        "/mode",
+        "[NAME]",
+        "Show or set the mode: answer, completion, short, long",
+        set_mode,
+        lambda terminal, written: MODES,
+    ),
     SlashCommand("/think", "", "Show the draft of the last answer", show_thinking),
-    SlashCommand("/adapter", "DIR", "Answer with a LoRA adapter from now on; none for none",
-                 set_adapter, _complete_path),
+    SlashCommand(
+        "/adapter",
+        "DIR",
+        "Answer with a LoRA adapter from now on; none for none",
+        set_adapter,
+        _complete_path,
+    ),
     SlashCommand("/exit", "", "Leave, as Ctrl-D does", _exit),
 )
 
