@@ -30,7 +30,7 @@ class LineReader(Protocol):
         Args:
             prompt: Shown in front.
             draft: Text to begin with.
-            status: Shown below, where there is room for it.
+            status: Shown beside it, where there is room.
 
         Raises:
             EOFError: The person has left (Ctrl-D).
@@ -77,7 +77,7 @@ class EditingReader:
         stream: The terminal to draw on.
         complete: See `norcli.chat.commands.complete`; without the terminal.
         history: File of earlier lines; None keeps them in memory only.
-        theme: Gives the look of the prompt and of the line below it.
+        theme: Gives the look of the prompt and of the status beside it.
     """
 
     def __init__(
@@ -121,13 +121,13 @@ class EditingReader:
         from prompt_toolkit.styles import Style
 
         theme = self._theme()
-        style = Style.from_dict({"prompt": theme.prompt, "bottom-toolbar": theme.toolbar})
+        style = Style.from_dict({"prompt": theme.prompt, "rprompt": theme.status})
         # prompt_toolkit takes SIGINT itself once it runs; an exception out of a signal handler
         # while it starts or ends would leave its event loop broken.
         before = signal.signal(signal.SIGINT, signal.SIG_IGN)
         try:
             text: str = self._session.prompt(
-                [("class:prompt", prompt)], default=draft, bottom_toolbar=status, style=style
+                [("class:prompt", prompt)], default=draft, rprompt=status, style=style
             )
         finally:
             signal.signal(signal.SIGINT, before)

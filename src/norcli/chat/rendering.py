@@ -7,7 +7,7 @@ scrolled away, are never touched. Text must have been cleaned (see `sanitize`) b
 
 from __future__ import annotations
 
-import shutil
+import os
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, BinaryIO, Protocol
@@ -57,9 +57,15 @@ class PlainView:
 
 
 def terminal_size() -> tuple[int, int]:
-    """Return columns and rows."""
-    size = shutil.get_terminal_size()
-    return size.columns, size.lines
+    """Return columns and rows of the terminal that standard error or input is."""
+    for descriptor in (2, 0):
+        try:
+            columns, rows = os.get_terminal_size(descriptor)
+        except OSError:
+            continue
+        if columns and rows:
+            return columns, rows
+    return 80, 24
 
 
 class MarkdownView:

@@ -19,16 +19,16 @@ class Theme:
         code: Pygments style of code blocks.
         styles: Style of each part of Markdown, in rich's words.
         prompt: Style of the prompt, in prompt_toolkit's words.
-        toolbar: Style of the line below it.
+        status: Style of the status beside it.
     """
 
     code: str
     styles: Mapping[str, str]
     prompt: str
-    toolbar: str
+    status: str
 
 
-def _theme(code: str, heading: str, accent: str, quiet: str, prompt: str, toolbar: str) -> Theme:
+def _theme(code: str, heading: str, accent: str, quiet: str, prompt: str, status: str) -> Theme:
     styles = {
         "markdown.h1": f"bold underline {heading}",
         "markdown.h2": f"bold {heading}",
@@ -43,7 +43,7 @@ def _theme(code: str, heading: str, accent: str, quiet: str, prompt: str, toolba
         "markdown.item.number": accent,
     }
     styles |= {f"markdown.h{level}": f"bold {heading}" for level in range(3, 7)}
-    return Theme(code, MappingProxyType(styles), prompt, toolbar)
+    return Theme(code, MappingProxyType(styles), prompt, status)
 
 
 THEMES: Mapping[str, Theme] = MappingProxyType({
