@@ -153,7 +153,7 @@ def derive(
     table = {}
     for rule, limit in published.items():
         bound, _, name = rule.partition("_")
-        if name not in MEASURES or limit is False:
+        if bound not in ("min", "max") or name not in MEASURES or limit is False:
             continue
         values = {}
         for collection, rows in collections.items():

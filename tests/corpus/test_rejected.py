@@ -15,6 +15,12 @@ from norcli.corpus.rejected import draw, escaped, show_rejected
 from norcli.errors import DataError
 
 
+@pytest.fixture(autouse=True)
+def plain_output(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Undo what a command line run in this process before has claimed."""
+    monkeypatch.setattr("norcli.streams._stdout", None)
+
+
 def write(path: Path, *records: dict[str, Any]) -> str:
     path.write_text("".join(json.dumps(record) + "\n" for record in records), "utf-8")
     return str(path)

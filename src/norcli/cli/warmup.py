@@ -28,6 +28,7 @@ KERNEL_MODULES = (
     "norcli.dedup.minhash",
     "norcli.dedup.index",
     "norcli.dedup.kept",
+    "norcli.dedup.parts",
     "norcli.dedup.contamination",
     "norcli.dedup.lines",
     "norcli.dedup.spans",

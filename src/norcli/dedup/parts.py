@@ -152,6 +152,11 @@ class Forest:
         return roots_of(self._parents)
 
 
+def warm_up() -> None:
+    """Compile the kernel, or load it from the cache."""
+    Forest(2).join(np.array([[0, 1]], np.int64))
+
+
 class NotedPolicy(Policy):
     """A survivor policy whose merits were noted elsewhere.
 
