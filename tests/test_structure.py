@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "norcli"
 STAGES = ("corpus", "dedup", "tokens", "model", "training", "alignment", "quantize", "evaluation",
           "chat", "hosting", "cluster")  # fmt: skip
-FOUNDATION = ("errors", "options", "console", "streams", "formats", "locks", "resume")
+FOUNDATION = ("columns", "errors", "options", "console", "streams", "formats", "locks", "resume")
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

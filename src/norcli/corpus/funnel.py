@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from norcli.columns import aligned
+
 if TYPE_CHECKING:
     from norcli.corpus.pipeline import Decision
 
@@ -204,9 +206,9 @@ class Funnel:
 
         A last line names the documents of Nynorsk and Sámi that Bokmål's thresholds would drop.
         """
-        lines = _aligned(self._rows("reason", 1, whole=True))
+        lines = aligned(self._rows("reason", 1, whole=True), left=(0, 1))
         if len(self.by(0)) > 1:
-            lines += ["", *_aligned(self._rows("source", 0, whole=False))]
+            lines += ["", *aligned(self._rows("source", 0, whole=False), left=(0, 1))]
         if self.spared:
             lines += ["", self._spared_line()]
         return lines
@@ -256,18 +258,6 @@ def _nested(sums: dict[tuple[str, ...], Tally]) -> dict[str, Any]:
             inner = inner.setdefault(name or NOT_STATED, {})
         inner[key[-1]] = _as_json(tally)
     return nested
-
-
-def _aligned(rows: list[tuple[str, ...]]) -> list[str]:
-    """Return rows as lines, the first two columns to the left, numbers to the right."""
-    widths = [max(len(row[k]) for row in rows) for k in range(len(rows[0]))]
-    return [
-        "  ".join(
-            cell.ljust(width) if k < 2 else cell.rjust(width)
-            for k, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    ]
 
 
 def _by_stage(item: tuple[str, Tally]) -> tuple[int, int, str]:

@@ -8,10 +8,10 @@ memory is worked out.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from norcli.columns import aligned
 from norcli.errors import ConfigError, DataError
 from norcli.model.estimate import (
     CORPUS_TOKENS,
@@ -83,23 +83,11 @@ def family_table() -> str:
             row["architecture"], str(row["context"]), str(row["hidden_size"]),
             str(row["vocab_size"]), row["strategy"], hours, row["accelerator"] or "-",
         ))  # fmt: skip
-    return _aligned(rows, right={1, 2, 4, 5, 6, 8})
+    return "\n".join(aligned(rows, left=(0, 3, 7, 9))) + "\n"
 
 
 def _spaced(number: int) -> str:
     return f"{number:,}".replace(",", " ")
-
-
-def _aligned(rows: Sequence[tuple[str, ...]], right: set[int]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    lines = []
-    for row in rows:
-        cells = [
-            cell.rjust(width) if column in right else cell.ljust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ]
-        lines.append("  ".join(cells).rstrip())
-    return "\n".join(lines) + "\n"
 
 
 def describe(options: ModelsShowOptions) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from norcli.columns import aligned
 from norcli.quantize.divergence import Divergence
 from norcli.quantize.inspection import human_bytes, human_count
 from norcli.quantize.quality import Quality
@@ -36,7 +37,7 @@ def _sizes(files: Sequence[FileReport]) -> str:
             file.type, human_bytes(file.bytes), f"{file.bits_per_weight:.2f}", kinds,
             human_bytes(memory.total_bytes), str(memory.context), memory.advice,
         ))  # fmt: skip
-    return _aligned(rows, left={0, 3, 6})
+    return "\n".join(aligned(rows, left=(0, 3, 6)))
 
 
 def _quality(found: Sequence[Quality]) -> str:
@@ -48,7 +49,7 @@ def _quality(found: Sequence[Quality]) -> str:
             rows += [_quality_row("", lang, part) for lang, part in quality.languages.items()]
     source = found[0].total
     title = f"source perplexity {source.source_perplexity:.4g}; KLD in nats; ± standard error"
-    return title + "\n" + _aligned(rows, left={0, 1})
+    return title + "\n" + "\n".join(aligned(rows, left=(0, 1)))
 
 
 def _quality_row(kind: str, text: str, part: Divergence) -> tuple[str, ...]:
@@ -74,7 +75,7 @@ def _fallbacks(file: FileReport) -> str:
         return ""
     rows = [("tensor", "type", "instead of")]
     rows += [(row.name, row.type, str(row.wanted)) for row in changed]
-    return f"{file.type}: rows that do not fill blocks\n" + _aligned(rows, left={0, 1, 2})
+    return f"{file.type}: rows that do not fill blocks\n" + "\n".join(aligned(rows, left=(0, 1, 2)))
 
 
 def _worst(file: FileReport) -> str:
@@ -87,15 +88,4 @@ def _worst(file: FileReport) -> str:
         (row.name, row.type, f"{row.rmse:.3g}", f"{100 * (row.relative or 0):.2f} %")
         for row in measured[:WORST_TENSORS]
     ]
-    return f"{file.type}: largest errors\n" + _aligned(rows, left={0, 1})
-
-
-def _aligned(rows: Sequence[tuple[str, ...]], left: set[int]) -> str:
-    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
-    return "\n".join(
-        "  ".join(
-            cell.ljust(width) if column in left else cell.rjust(width)
-            for column, (cell, width) in enumerate(zip(row, widths, strict=True))
-        ).rstrip()
-        for row in rows
-    )
+    return f"{file.type}: largest errors\n" + "\n".join(aligned(rows, left=(0, 1)))
