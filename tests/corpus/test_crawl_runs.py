@@ -200,41 +200,40 @@ def test_killed_at_any_moment_a_run_resumes_to_the_same_bytes(tmp_path: Path, su
         child.start()
         return child
 
-    def results(name: str) -> tuple[bytes, bytes, Any]:
-        rejects = name.replace("out", "rejects")
-        counts = json.loads((tmp_path / f"{name}.json").read_text())
-        return (
-            (tmp_path / (name + suffix)).read_bytes(),
-            (tmp_path / (rejects + suffix)).read_bytes(),
-            counts,
-        )
+    def outputs(name: str) -> list[bytes]:
+        names = (name, name.replace("out", "rejects"))
+        return [(tmp_path / (each + suffix)).read_bytes() for each in names]
+
+    def counts(name: str) -> Any:
+        return json.loads((tmp_path / f"{name}.json").read_text())
 
     began = time.monotonic()
     child = start("out-whole")
     child.join()
     seconds = time.monotonic() - began
     assert child.exitcode == 0
-    undisturbed = results("out-whole")
+    undisturbed, undisturbed_counts = outputs("out-whole"), counts("out-whole")
     assert decompress(tmp_path / f"out-whole{suffix}").count(b"\n") > 500
     kills, resumed, number = 0, 0, 0
     while kills < 8 or not resumed:
         name = f"out-{number}"
+        journal = tmp_path / f"{name}{suffix}.resume" / "journal"
         while True:
             child = start(name)
             child.join(generator.uniform(0.1, 1.1) * seconds)
             if child.exitcode is None:
                 os.kill(child.pid, signal.SIGKILL)
                 child.join()
-                if child.exitcode == 0:  # it had just ended
-                    break
-                kills += 1
-                assert not (tmp_path / (name + suffix)).exists() or child.exitcode == -9
-                resumed += (tmp_path / f"{name}{suffix}.resume" / "journal").exists()
-                continue
-            assert child.exitcode == 0
-            break
-        assert results(name) == undisturbed
-        assert not (tmp_path / f"{name}{suffix}.resume").exists()
+            if child.exitcode == 0:
+                assert counts(name) == undisturbed_counts
+                assert not journal.parent.exists()
+                break
+            assert child.exitcode == -signal.SIGKILL
+            if (tmp_path / (name + suffix)).exists() and not journal.exists():
+                break  # all was done, and the process about to end
+            kills += 1
+            resumed += journal.exists()
+        assert outputs(name) == undisturbed
         number += 1
 
 
