@@ -12,7 +12,7 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
-from typing import Any
+from typing import Any, BinaryIO
 
 from norcli.errors import DataError
 from norcli.streams import open_input
@@ -222,6 +222,24 @@ def encode_header(metadata: Metadata, tensors: Sequence[TensorInfo]) -> bytes:
         parts.append(struct.pack(layout, len(extents), *extents, tensor.kind, tensor.offset))
     header = b"".join(parts)
     return header + padding_after(len(header))
+
+
+def write_gguf(
+    stream: BinaryIO, metadata: Metadata, tensors: Sequence[tuple[TensorInfo, bytes]]
+) -> int:
+    """Write a file whose tensors are at hand; return its bytes.
+
+    Args:
+        stream: Where to.
+        metadata: The pairs.
+        tensors: Each with its data, in order; offsets are worked out here.
+    """
+    infos = place_tensors(info for info, _ in tensors)
+    header = encode_header(metadata, infos)
+    size = stream.write(header)
+    for info, (_, data) in zip(infos, tensors, strict=True):
+        size += stream.write(data) + stream.write(padding_after(info.size_bytes))
+    return size
 
 
 class TextArray(Sequence[str]):

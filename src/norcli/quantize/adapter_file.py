@@ -14,13 +14,7 @@ import numpy as np
 
 from norcli.console import Console
 from norcli.errors import DataError, UsageError
-from norcli.formats.gguf import (
-    Metadata,
-    TensorInfo,
-    encode_header,
-    padding_after,
-    place_tensors,
-)
+from norcli.formats.gguf import Metadata, TensorInfo, write_gguf
 from norcli.formats.tensors import Checkpoint
 from norcli.quantize.adapter import AdaptedCheckpoint, Adapter, Factors, read_adapter
 from norcli.quantize.kernels.encode import Floats, encode
@@ -110,15 +104,10 @@ def _halves(tensor: PlannedTensor, factors: Factors) -> list[tuple[str, Floats]]
 def _write(
     options: QuantizeOptions, metadata: Metadata, tensors: list[tuple[str, Floats]], wanted: str
 ) -> int:
-    kinds = [base_type(wanted, values.shape[-1]) for _, values in tensors]
-    infos = place_tensors(
-        TensorInfo(name, values.shape, kind)
-        for (name, values), kind in zip(tensors, kinds, strict=True)
-    )
-    header = encode_header(metadata, infos)
+    parts = []
+    for name, values in tensors:
+        info = TensorInfo(name, values.shape, base_type(wanted, values.shape[-1]))
+        flat = np.ascontiguousarray(values).reshape(-1)
+        parts.append((info, encode(flat, info.kind).tobytes()))
     with atomic_file(options.output, overwrite=options.overwrite) as stream:
-        stream.write(header)
-        for (_, values), info in zip(tensors, infos, strict=True):
-            stream.write(encode(np.ascontiguousarray(values).reshape(-1), info.kind).tobytes())
-            stream.write(padding_after(info.size_bytes))
-    return len(header) + sum(-(-info.size_bytes // 32) * 32 for info in infos)
+        return write_gguf(stream, metadata, parts)

@@ -21,9 +21,7 @@ from norcli.formats.gguf import (
     Metadata,
     TensorInfo,
     ValueType,
-    encode_header,
-    padding_after,
-    place_tensors,
+    write_gguf,
 )
 from norcli.quantize.kernels.encode import Floats
 from norcli.streams import atomic_file, open_input
@@ -182,14 +180,11 @@ def write_importance(matrix: ImportanceMatrix, path: str, overwrite: bool) -> No
     metadata.array(ValueType.STRING, "imatrix.datasets", matrix.datasets)
     metadata.uint32("imatrix.chunk_count", matrix.chunks)
     metadata.uint32("imatrix.chunk_size", matrix.chunk_tokens)
-    parts: list[tuple[TensorInfo, Floats]] = []
+    parts: list[tuple[TensorInfo, bytes]] = []
     for name in sorted(matrix.entries):
         entry = matrix.entries[name]
         for suffix, values in ((SUMS, entry.sums), (COUNTS, entry.counts[:, None])):
-            parts.append((TensorInfo(name + suffix, values.shape, GgmlType.F32), values))
-    infos = place_tensors(info for info, _ in parts)
+            info = TensorInfo(name + suffix, values.shape, GgmlType.F32)
+            parts.append((info, np.ascontiguousarray(values, "<f4").tobytes()))
     with atomic_file(path, overwrite=overwrite) as stream:
-        stream.write(encode_header(metadata, infos))
-        for info, values in parts:
-            stream.write(np.ascontiguousarray(values, "<f4").tobytes())
-            stream.write(padding_after(info.size_bytes))
+        write_gguf(stream, metadata, parts)

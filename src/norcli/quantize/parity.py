@@ -15,14 +15,7 @@ from typing import Any
 
 from norcli.console import Console
 from norcli.errors import DataError
-from norcli.formats.gguf import (
-    GgmlType,
-    Metadata,
-    TensorInfo,
-    encode_header,
-    padding_after,
-    place_tensors,
-)
+from norcli.formats.gguf import GgmlType, Metadata, TensorInfo, write_gguf
 from norcli.quantize.byte_pair_vocabulary import TEKKEN_PATTERN
 from norcli.quantize.llama_library import LlamaModel
 from norcli.quantize.sentencepiece_model import PieceType
@@ -155,14 +148,12 @@ def write_stub(vocabulary: Vocabulary, path: str) -> None:
         "blk.0.ffn_gate.weight": wide, "blk.0.ffn_up.weight": wide,
         "blk.0.ffn_down.weight": wide[::-1],
     }  # fmt: skip
-    infos = place_tensors(
+    infos = [
         TensorInfo(name, shape, GgmlType.Q8_0 if len(shape) == 2 else GgmlType.F32)
         for name, shape in shapes.items()
-    )
+    ]
     with atomic_file(path) as stream:
-        stream.write(encode_header(metadata, infos))
-        for info in infos:
-            stream.write(bytes(info.size_bytes) + padding_after(info.size_bytes))
+        write_gguf(stream, metadata, [(info, bytes(info.size_bytes)) for info in infos])
 
 
 def source_encoder(path: Path) -> Encode:

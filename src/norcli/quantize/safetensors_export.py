@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
 from norcli.console import Console
 from norcli.errors import DataError, UsageError
@@ -160,7 +159,8 @@ def _encoded(file: GgufFile, part: Part, kind: GgmlType) -> Iterator[Bytes]:
         turned = np.ascontiguousarray(matrix.reshape(part.rows, columns).T)
         yield encode(turned.reshape(-1), kind)
         return
-    order = _inverse(rotary_order(part.rows, part.heads)) if part.heads else None
+    # Sorting an order gives the way back.
+    order = np.argsort(rotary_order(part.rows, part.heads)) if part.heads else None
     step = max(1, TILE_WEIGHTS // columns)
     for first in range(0, part.rows, step):
         end = min(first + step, part.rows)
@@ -171,12 +171,6 @@ def _encoded(file: GgufFile, part: Part, kind: GgmlType) -> Iterator[Bytes]:
 
 def _depth(info: TensorInfo) -> int:
     return info.shape[1] if len(info.shape) == 3 else 1
-
-
-def _inverse(order: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
-    inverse = np.empty_like(order)
-    inverse[order] = np.arange(order.size)
-    return inverse
 
 
 def _config_fields(file: GgufFile, config: ModelConfig, kind: GgmlType) -> dict[str, Any]:

@@ -22,38 +22,25 @@ from norcli.quantize.kernels.floats import (
     nearest,
 )
 from norcli.quantize.kernels.importance import fit_signed, super_block_powers, weigh_lanes
-from norcli.quantize.kernels.scale_search import CELL_ROWS, W, search_level, search_scales
+from norcli.quantize.kernels.scale_search import (
+    AMAX,
+    CELL_ROWS,
+    MAX,
+    TINY,
+    N,
+    W,
+    load_lanes,
+    search_level,
+    search_scales,
+)
 from norcli.quantize.kernels.scale_search import LANE_ROWS as SEARCH_ROWS
 from norcli.quantize.kernels.scale_search import SCALE as SEARCH_SCALE
-from norcli.quantize.kernels.scale_search import load_lanes as load_search_lanes
 
-N = 64
 SUB = 16
 LEVEL = SUB * N  # rows of `cells`: values from 0, then levels (floats from -4 to 3)
-(MAX, AMAX, ISCALE, SUM_LX, SUM_LL, SCALE, CHANGED) = (row * N for row in range(7))
+# Rows of `lane` after MAX and AMAX, which loading fills.
+(ISCALE, SUM_LX, SUM_LL, SCALE, CHANGED) = (row * N for row in range(2, 7))
 LANE_ROWS = 7
-TINY = 1e-15
-
-
-@inlined
-def _load_lanes(source: Any, start: int, count: int, cells: Any, lane: Any) -> None:
-    """Transpose sub-blocks into lanes and find each lane's value of largest magnitude."""
-    for j in range(count):
-        for i in range(SUB):
-            cells[i * N + j] = source[start + j * SUB + i]
-    for j in range(count, N):
-        for i in range(SUB):
-            cells[i * N + j] = np.float32(0)
-    for j in range(N):
-        lane[MAX + j] = np.float32(0)
-        lane[AMAX + j] = np.float32(0)
-    for i in range(SUB):
-        for j in range(N):
-            x = cells[i * N + j]
-            magnitude = np.float32(abs(x))
-            larger = magnitude > lane[AMAX + j]
-            lane[MAX + j] = x if larger else lane[MAX + j]
-            lane[AMAX + j] = magnitude if larger else lane[AMAX + j]
 
 
 @inlined
@@ -216,7 +203,7 @@ def encode_q3_k(source: Any, out: Any) -> int:
     bad, blocks = 0, source.size // 256
     for group in range(0, blocks, 4):
         count = min(4, blocks - group)
-        _load_lanes(source, group * 256, count * 16, cells, lane)
+        load_lanes(source, group * 256, count * 16, SUB, cells, lane)
         _search(cells, lane)
         for b in range(count):
             at, base = (group + b) * 110, (group + b) * 256
@@ -260,7 +247,7 @@ def encode_weighted_q3_k(source: Any, importance: Any, out: Any) -> int:
     bad, blocks = 0, source.size // 256
     for group in range(0, blocks, 4):
         count = min(4, blocks - group)
-        load_search_lanes(source, group * 256, count * 16, SUB, cells, lane)
+        load_lanes(source, group * 256, count * 16, SUB, cells, lane)
         weigh_lanes(importance, group * 256, count * 16, SUB, powers, 256, cells)
         search_scales(SUB, np.int32(4), cells, lane)
         for b in range(count):
