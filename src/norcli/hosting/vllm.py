@@ -32,7 +32,7 @@ def tensor_parallel(options: ExportOptions, model: DirectoryModel) -> int:
     """
     config = model.config
     context = options.context or config.max_position_embeddings
-    cache = 4 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * context
+    cache = config.cache_bytes(context)
     weights = model.weights_bytes
     room = GPU_GIGABYTES[options.gpu] * MEMORY_SHARE - _WORKING_GIGABYTES
     for count in (1, 2, 4, 8):

@@ -193,7 +193,20 @@ def implied_mfu(config: dict[str, Any], tokens: float, accelerator: str, hours: 
 def kv_cache_bytes(config: dict[str, Any], context: int, bytes_per_value: int = 2) -> int:
     """Return the memory of keys and values for a context, 16-bit by default."""
     shape = Architecture.of(config)
-    return 2 * shape.layers * shape.kv_heads * shape.head_dim * bytes_per_value * context
+    width = shape.kv_heads * shape.head_dim
+    return cache_bytes(shape.layers, width, context, bytes_per_value)
+
+
+def cache_bytes(layers: int, width: int, context: int, bytes_per_value: int = 2) -> int:
+    """Return the memory of keys and values.
+
+    Args:
+        layers: Layers of the model.
+        width: Values in one layer's key of a token: key heads times their width.
+        context: Tokens.
+        bytes_per_value: Of what is stored.
+    """
+    return 2 * layers * width * bytes_per_value * context
 
 
 def gguf_bytes(config: dict[str, Any], quantization: str) -> int:

@@ -55,7 +55,7 @@ def memory_need(config: ModelConfig, file_bytes: int, context: int | None) -> Me
     """
     longest = config.max_position_embeddings
     tokens = min(context or USUAL_CONTEXT, longest)
-    cache = 4 * config.num_hidden_layers * config.num_key_value_heads * config.head_dim * tokens
+    cache = config.cache_bytes(tokens)
     widest = max(config.intermediate_size, config.hidden_size)
     buffers = _FIXED_BYTES + 4 * _BATCH_TOKENS * (2 * widest + 4 * config.hidden_size)
     total = file_bytes + cache + buffers

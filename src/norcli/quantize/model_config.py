@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from norcli.errors import DataError
+from norcli.model.estimate import cache_bytes
 
 CONFIG_FILE = "config.json"
 
@@ -59,6 +60,12 @@ class ModelConfig:
     def rope_type(self) -> str:
         """Kind of rotary scaling, ``default`` for none."""
         return str(self.rope.get("rope_type", self.rope.get("type", "default")))
+
+    def cache_bytes(self, context: int) -> int:
+        """Return the memory of keys and values in 16 bits, as llama.cpp and vLLM hold them."""
+        return cache_bytes(
+            self.num_hidden_layers, self.num_key_value_heads * self.head_dim, context
+        )
 
 
 def read_json(path: Path) -> dict[str, Any]:
