@@ -50,7 +50,7 @@ check: $(VENV)/.dev
 	$(BIN)/mypy
 	$(BIN)/python tools/gen_docs.py --check
 	$(BIN)/shellcheck examples/*.sh .ci/run
-	if command -v mandoc >/dev/null; then mandoc -Tlint -W warning man/*.[157]; fi
+	if command -v mandoc >/dev/null; then mandoc -Tlint -W warning man/man?/*; fi
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadfile -m "not slow and not gpu"
 
 docs: $(VENV)/.dev

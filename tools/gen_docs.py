@@ -3,9 +3,8 @@
     python tools/gen_docs.py           write them
     python tools/gen_docs.py --check   exit 1 and name the stale ones
 
-The one source is `norcli.cli.registry` and each command's dataclass; the text of man/*.inc is
-added to the page of the same name. The date is that of the newest CHANGELOG entry, so the same
-source gives the same bytes on any day.
+The one source is `norcli.cli.registry` and each command's dataclass. The date is that of the newest
+CHANGELOG entry, so the same source gives the same bytes on any day.
 """
 
 from __future__ import annotations
@@ -46,11 +45,9 @@ def cli_reference() -> str:
 def generate() -> dict[Path, str]:
     """Return every generated file with its content."""
     date = changelog_date()
-    files = {Path("docs/cli.md"): cli_reference(), Path("man/norcli.1"): overview_page(date)}
+    files = {Path("docs/cli.md"): cli_reference(), Path("man/man1/norcli.1"): overview_page(date)}
     for name in top_level():
-        include = ROOT / "man" / f"{name}.inc"
-        extra = include.read_text(encoding="utf-8") if include.exists() else ""
-        files[Path(f"man/norcli-{name}.1")] = command_page(name, date, extra)
+        files[Path(f"man/man1/norcli-{name}.1")] = command_page(name, date)
     files[Path("completions/norcli.bash")] = bash_completion()
     files[Path("completions/_norcli")] = zsh_completion()
     files[Path("completions/norcli.fish")] = fish_completion()

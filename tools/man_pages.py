@@ -98,13 +98,12 @@ def _environment(name: str) -> list[str]:
     return lines
 
 
-def command_page(name: str, date: str, extra: str) -> str:
+def command_page(name: str, date: str) -> str:
     """Return the manual page of a command with its subcommands.
 
     Args:
         name: The command.
         date: Date of the page.
-        extra: Sections in man(7) macros to put before EXIT STATUS.
     """
     command = load(name)
     summary = REGISTRY[name].summary
@@ -131,8 +130,6 @@ def command_page(name: str, date: str, extra: str) -> str:
         lines += _options(option_fields(inner.options), general=False)
         if inner.examples:
             lines += [".PP", "Examples:", *([".PP", *_examples(full)])]
-    if extra:
-        lines += extra.rstrip().split("\n")
     lines += _environment(name) + _exit_status()
     others = [other for other in top_level() if other != name]
     lines += [".SH SEE ALSO", ".BR norcli (1),", ".BR norcli\\-formats (5),"]

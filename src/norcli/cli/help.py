@@ -129,12 +129,11 @@ class HelpOptions(GeneralOptions):
 
 def manual_page(name: str) -> Path | None:
     """Return the manual page of a command beside the package, or where a wheel installed it."""
-    here = Path(__file__).resolve()
-    file = f"norcli-{name.split()[0]}.1"
-    for root in (here.parents[3] / "man", Path(shutil.which("norcli") or "/").parents[1] / "share"
-                 / "man" / "man1"):  # fmt: skip
-        if (root / file).is_file():
-            return root / file
+    installed = Path(shutil.which("norcli") or "/").parents[1] / "share" / "man"
+    for root in (Path(__file__).resolve().parents[3] / "man", installed):
+        page = root / "man1" / f"norcli-{name.split()[0]}.1"
+        if page.is_file():
+            return page
     return None
 
 
