@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +11,13 @@ from norcli.formats.tensors import Checkpoint
 from norcli.hosting.options import ExportOptions
 from norcli.quantize.gguf_source import gguf_config
 from norcli.quantize.model_config import ModelConfig, read_model_config
+from norcli.quantize.vocabulary import (
+    SETTINGS_FILE,
+    TEKKEN_FILE,
+    optional_json,
+    read_chat_template,
+    special_text,
+)
 from norcli.streams import require_directory
 
 _PREFIX = "tokenizer.ggml."
@@ -84,19 +90,13 @@ def open_directory_model(options: ExportOptions) -> DirectoryModel:
     config = read_model_config(directory)
     checkpoint = Checkpoint(directory)
     _check_context(options, config)
-    settings_file = directory / "tokenizer_config.json"
-    settings = json.loads(settings_file.read_bytes()) if settings_file.is_file() else {}
-    end = settings.get("eos_token", "</s>")
-    jinja = directory / "chat_template.jinja"
-    template = jinja.read_text(encoding="utf-8") if jinja.is_file() else None
-    stored = settings.get("chat_template")
+    settings = optional_json(directory / SETTINGS_FILE)
     kinds = {entry.dtype for entry in checkpoint.entries.values()}
     return DirectoryModel(
         directory, options.name or directory.resolve().name, config, 2 * checkpoint.parameters,
         "float16" if kinds == {"F16"} else "bfloat16",
-        template or (stored if isinstance(stored, str) else None),
-        str(end["content"] if isinstance(end, dict) else end),
-        (directory / "params.json").is_file() and (directory / "tekken.json").is_file(),
+        read_chat_template(directory, settings), special_text(settings, "eos") or "</s>",
+        (directory / "params.json").is_file() and (directory / TEKKEN_FILE).is_file(),
     )  # fmt: skip
 
 

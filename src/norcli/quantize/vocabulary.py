@@ -28,6 +28,8 @@ from norcli.quantize.words import META_SPACE, AddedToken, Words
 SENTENCEPIECE_FILE = "tokenizer.model"
 JSON_FILE = "tokenizer.json"
 TEKKEN_FILE = "tekken.json"
+SETTINGS_FILE = "tokenizer_config.json"
+CHAT_TEMPLATE_FILE = "chat_template.jinja"
 PADDING_SCORE = -1000.0
 
 
@@ -84,9 +86,9 @@ def read_vocabulary(config: ModelConfig, rows: int) -> Vocabulary:
             for it.
     """
     directory = config.path.parent
-    settings = _optional_json(directory / "tokenizer_config.json")
+    settings = optional_json(directory / SETTINGS_FILE)
     words, source = _read_words(directory)
-    described = _optional_json(directory / JSON_FILE) if source != TEKKEN_FILE else {}
+    described = optional_json(directory / JSON_FILE) if source != TEKKEN_FILE else {}
     words.add(_added_tokens(directory, settings, described))
     if len(words.tokens) > rows:
         raise DataError(
@@ -98,11 +100,16 @@ def read_vocabulary(config: ModelConfig, rows: int) -> Vocabulary:
     vocabulary.special = _special_ids(words, settings, config.fields)
     vocabulary.add_bos = _adds(settings, described, words, "bos", vocabulary.special)
     vocabulary.add_eos = _adds(settings, described, words, "eos", vocabulary.special)
-    vocabulary.chat_template = _chat_template(directory, settings)
+    vocabulary.chat_template = read_chat_template(directory, settings)
     return vocabulary
 
 
-def _optional_json(path: Path) -> dict[str, Any]:
+def optional_json(path: Path) -> dict[str, Any]:
+    """Read a JSON object, an empty one where there is no such file.
+
+    Raises:
+        DataError: It is no JSON object.
+    """
     return read_json(path) if path.is_file() else {}
 
 
@@ -181,7 +188,7 @@ def _added_tokens(
 ) -> list[AddedToken]:
     """Gather added tokens from the three files Hugging Face has kept them in, newest last."""
     found: dict[int, AddedToken] = {}
-    for text, index in _optional_json(directory / "added_tokens.json").items():
+    for text, index in optional_json(directory / "added_tokens.json").items():
         found[int(index)] = AddedToken(int(index), str(text), special=True)
     for index, value in settings.get("added_tokens_decoder", {}).items():
         special = bool(value.get("special", False))
@@ -192,16 +199,22 @@ def _added_tokens(
     return [found[index] for index in sorted(found)]
 
 
+def special_text(settings: dict[str, Any], short: str) -> str | None:
+    """Return the text of a special token (``bos``, ``eos``, …) in tokenizer_config.json."""
+    text = settings.get(f"{short}_token")
+    text = text.get("content") if isinstance(text, dict) else text
+    return text if isinstance(text, str) else None
+
+
 def _special_ids(words: Words, settings: dict[str, Any], config: dict[str, Any]) -> dict[str, int]:
     """Find special ids: by text in tokenizer_config.json, else config.json, else the model."""
     found: dict[str, int] = {}
     names = {"bos": "bos", "eos": "eos", "unknown": "unk", "padding": "pad"}
     for name, short in names.items():
-        text = settings.get(f"{short}_token")
-        text = text.get("content") if isinstance(text, dict) else text
+        text = special_text(settings, short)
         configured = config.get(f"{short}_token_id")
         candidates = [
-            words.index_of(text) if isinstance(text, str) else None,
+            None if text is None else words.index_of(text),
             configured[0] if isinstance(configured, list) and configured else configured,
             words.special.get(name),
         ]
@@ -233,12 +246,25 @@ def _adds(
     return words.model == "llama" and name == "bos"
 
 
-def _chat_template(directory: Path, settings: dict[str, Any]) -> str | None:
-    path = directory / "chat_template.jinja"
+def read_chat_template(directory: Path, settings: dict[str, Any]) -> str | None:
+    """Return a model's chat template: of its own file, else of tokenizer_config.json.
+
+    Args:
+        directory: The model.
+        settings: Its tokenizer_config.json, which may hold several by name; ``default`` counts.
+
+    Raises:
+        DataError: The file is not UTF-8.
+    """
+    path = directory / CHAT_TEMPLATE_FILE
     if path.is_file():
-        return path.read_text(encoding="utf-8")
+        try:
+            return path.read_text(encoding="utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError("is not UTF-8", path=path) from error
     template = settings.get("chat_template")
-    if isinstance(template, list):  # several by name
-        named = {entry.get("name"): entry.get("template") for entry in template}
+    if isinstance(template, list):
+        entries = [entry for entry in template if isinstance(entry, dict)]
+        named = {entry.get("name"): entry.get("template") for entry in entries}
         template = named.get("default")
     return template if isinstance(template, str) else None
