@@ -7,15 +7,13 @@ write. An output with {task} in its name is left in parts, one from each task.
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable
 from typing import Any
 
-import orjson
-
 from norcli.cluster.executors import carry_out, warn_of_bad_records
-from norcli.cluster.outputs import check_new, check_sharing, join, places, work_folder
-from norcli.cluster.runs import Made, Run, Stage, option_values
+from norcli.cluster.outputs import join, places
+from norcli.cluster.planning import check_sharing, in_one_process, shared_run, write_counts
+from norcli.cluster.runs import Made, Run, Stage
 from norcli.cluster.tasks import Task
 from norcli.console import Console
 from norcli.corpus.crawl import check_run, filter_crawl
@@ -24,8 +22,6 @@ from norcli.corpus.funnel import Funnel
 from norcli.corpus.options import CrawlFilterOptions
 from norcli.errors import DataError
 from norcli.formats.documents import input_bytes
-from norcli.resume import effective_config, run_header, watched_files
-from norcli.streams import atomic_file
 
 FILTER, FINISH = "filter", "finish"
 
@@ -38,20 +34,9 @@ def plan_run(options: CrawlFilterOptions) -> Run:
     """
     outputs = _outputs(options)
     check_sharing(options, outputs)
-    paths = check_run(_in_one_process(options))
-    tasks = options.tasks or 1
-    settings = dataclasses.replace(options, inputs=paths, files_from=None)
-    watched = watched_files(options, paths, outputs.values())
-    run = Run(
-        folder=work_folder(options.work_dir, options.output),
-        command="crawl-filter",
-        options=option_values(settings),
-        header=run_header(effective_config(settings), watched, outputs),
-        stages=(Stage(FILTER, tasks), Stage(FINISH, 1)),
-        started_in=os.getcwd(),
-    )
-    check_new(run, outputs, tasks, options.overwrite)
-    return run
+    paths = check_run(in_one_process(options))
+    stages = Stage(FILTER, options.tasks or 1), Stage(FINISH, 1)
+    return shared_run("crawl-filter", options, outputs, paths, stages)
 
 
 def run_in_tasks(options: CrawlFilterOptions, console: Console) -> Funnel | None:
@@ -81,7 +66,7 @@ def plan(options: CrawlFilterOptions) -> dict[str, Any]:
     from norcli.cluster.executors import plan as plan_of_executor
 
     run = plan_run(options)
-    return plan_of_one_process(_in_one_process(options)) | plan_of_executor(run, options)
+    return plan_of_one_process(in_one_process(options)) | plan_of_executor(run, options)
 
 
 def _outputs(options: CrawlFilterOptions) -> dict[str, str]:
@@ -89,16 +74,12 @@ def _outputs(options: CrawlFilterOptions) -> dict[str, str]:
     return {"output": options.output, **rejects}
 
 
-def _in_one_process(options: CrawlFilterOptions) -> CrawlFilterOptions:
-    return dataclasses.replace(options, executor=None, tasks=None, overwrite=True)
-
-
 def _filter(task: Task) -> Made:
     """Filter the task's part."""
     options = CrawlFilterOptions(**task.run.options)
     files = places(task, _outputs(options))
     own = dataclasses.replace(
-        _in_one_process(options), shard=f"{task.number}/{task.count}", jobs=task.jobs,
+        in_one_process(options), shard=f"{task.number}/{task.count}", jobs=task.jobs,
         output=str(files["output"]),
         rejects=str(files["rejects"]) if "rejects" in files else None,
     )  # fmt: skip
@@ -121,9 +102,7 @@ def _finish(task: Task) -> Made:
             f"more than {options.max_bad} bad records: {total.bad_records} in all tasks"
         )
     files = join(run, FILTER, _outputs(options))
-    counts = options.stats or str(run.folder / "stats.json")
-    with atomic_file(counts, overwrite=True) as stream:
-        stream.write(orjson.dumps(total.as_stats(), option=orjson.OPT_INDENT_2))
+    write_counts(run, options.stats, total.as_stats())
     return Made(files, total.as_state())
 
 

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import numpy.typing as npt
 
+from norcli.cluster.planning import in_one_process
 from norcli.cluster.runs import Made, Run
 from norcli.cluster.tasks import Task
 from norcli.dedup.banding import Banding
@@ -35,11 +36,6 @@ from norcli.dedup.survivors import Policy
 
 SIGN, COMPARE = "sign", "compare"
 ENTRY_BYTES = 32
-
-
-def in_one_process(options: DedupOptions) -> DedupOptions:
-    """Return options for a part of the work that is done in one process."""
-    return dataclasses.replace(options, executor=None, tasks=None, overwrite=True)
 
 
 def bands_of(banding: Banding | None) -> range:

@@ -10,13 +10,11 @@ from __future__ import annotations
 
 import dataclasses
 import io
-import os
 from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-import orjson
 
 from norcli.cluster.dedup_signing import (
     COMPARE,
@@ -24,13 +22,13 @@ from norcli.cluster.dedup_signing import (
     SIGN,
     SignedParts,
     bands_of,
-    in_one_process,
     options_of,
     save_arrays,
     sign,
 )
 from norcli.cluster.executors import carry_out, warn_of_bad_records
-from norcli.cluster.outputs import check_new, check_sharing, join, places, work_folder
+from norcli.cluster.outputs import join, places
+from norcli.cluster.planning import check_sharing, in_one_process, shared_run, write_counts
 from norcli.cluster.runs import Made, Run, Stage, option_values
 from norcli.cluster.tasks import Task
 from norcli.console import Console
@@ -58,8 +56,6 @@ from norcli.dedup.statistics import DedupResult, source_pairs
 from norcli.dedup.survivors import Policy, choose_survivors
 from norcli.errors import UsageError
 from norcli.formats.documents import input_paths
-from norcli.resume import effective_config, run_header, watched_files
-from norcli.streams import atomic_file
 
 CLUSTERS, WRITE, FINISH = "clusters", "write", "finish"
 
@@ -74,22 +70,12 @@ def plan_run(options: DedupOptions) -> Run:
     check_sharing(options, outputs)
     _check_options(options)
     plan_of_one_process(in_one_process(options))
-    paths, tasks = input_paths(options), options.tasks or 1
-    settings = dataclasses.replace(options, inputs=paths, files_from=None)
-    watched = watched_files(options, paths, outputs.values())
-    run = Run(
-        folder=work_folder(options.work_dir, options.output),
-        command="dedup",
-        options=option_values(settings),
-        header=run_header(effective_config(settings), watched, outputs),
-        stages=(
-            Stage(SIGN, len(options.against) + tasks), Stage(COMPARE, tasks), Stage(CLUSTERS, 1),
-            Stage(WRITE, tasks), Stage(FINISH, 1),
-        ),
-        started_in=os.getcwd(),
+    tasks = options.tasks or 1
+    stages = (
+        Stage(SIGN, len(options.against) + tasks), Stage(COMPARE, tasks), Stage(CLUSTERS, 1),
+        Stage(WRITE, tasks), Stage(FINISH, 1),
     )  # fmt: skip
-    check_new(run, outputs, tasks, options.overwrite)
-    return run
+    return shared_run("dedup", options, outputs, input_paths(options), stages)
 
 
 def run_in_tasks(options: DedupOptions, console: Console) -> DedupResult | None:
@@ -325,8 +311,7 @@ def _finish(task: Task) -> Made:
     total.bad_records = sum(stats["bad"] for stats in signed.stats)
     total.texts_without_ngrams = sum(stats["without_ngrams"] for stats in signed.stats)
     files = join(run, WRITE, _outputs(options))
-    with atomic_file(options.stats or str(run.folder / "stats.json"), overwrite=True) as stream:
-        stream.write(orjson.dumps(total.as_dict(), option=orjson.OPT_INDENT_2))
+    write_counts(run, options.stats, total.as_dict())
     return Made(files, option_values(total))
 
 

@@ -10,64 +10,17 @@ import hashlib
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 from norcli.cluster.runs import DIGITS, Run
 from norcli.cluster.tasks import Task
-from norcli.errors import UsageError
-from norcli.streams import BLOCK_BYTES, atomic_file, check_output
+from norcli.streams import BLOCK_BYTES, atomic_file
 
 TASK_MARK = "{task}"
 
 
-def check_sharing(options: Any, outputs: Mapping[str, str]) -> None:
-    """Check that what is asked for can be done in parts.
-
-    Args:
-        options: Of crawl-filter or dedup.
-        outputs: Name and path of each output.
-
-    Raises:
-        UsageError: It cannot.
-    """
-    options.check_executor()
-    if "-" in outputs.values():
-        raise UsageError("--executor needs an output file", hint="name it with -o FILE")
-    for flag in ("shard", "limit"):
-        if getattr(options, flag) is not None:
-            raise UsageError(f"--executor shares out the whole input; leave --{flag} out")
-    if getattr(options, "resume", False):
-        raise UsageError("--executor goes on by itself; leave --resume out",
-                         hint="run the same command again to run what is missing")  # fmt: skip
-    for path in outputs.values():
-        if path.endswith(".parquet") and TASK_MARK not in path:
-            raise UsageError(
-                f"parts of Parquet cannot be joined: {path}",
-                hint=f"name it by task, such as {path[:-8]}-{TASK_MARK}.parquet",
-            )
-
-
-def work_folder(work_dir: str | None, output: str) -> Path:
-    """Return the folder of a run: --work-dir, or one named after the output."""
-    return Path(work_dir or f"{output.replace(TASK_MARK, 'N')}.work").absolute()
-
-
-def check_new(run: Run, outputs: Mapping[str, str], tasks: int, overwrite: bool) -> None:
-    """Check that the outputs of a run that is to begin do not exist.
-
-    Of one that has begun they were checked at its start, and some may be its own by now.
-
-    Raises:
-        CannotCreateError: One exists.
-    """
-    if run.has_begun:
-        return
-    for path in outputs.values():
-        for number in range(tasks if TASK_MARK in path else 1):
-            check_output(_numbered(path, number), overwrite)
-
-
-def _numbered(path: str, number: int) -> str:
+def numbered(path: str, number: int) -> str:
+    """Return the name of an output for one task."""
     return path.replace(TASK_MARK, f"{number:0{DIGITS}}")
 
 
@@ -77,7 +30,7 @@ def places(task: Task, outputs: Mapping[str, str]) -> dict[str, Path]:
     for name, path in outputs.items():
         base = os.path.basename(path)
         suffixes = base[base.find(".") :] if "." in base else ""
-        own = Path(_numbered(path, task.number))
+        own = Path(numbered(path, task.number))
         found[name] = own if TASK_MARK in path else task.folder / f"{name}{suffixes}"
     return found
 
