@@ -32,7 +32,7 @@ from norcli.errors import (
 from norcli.formats.compression import compressed
 from norcli.locks import RunLock
 from norcli.options import option_fields
-from norcli.streams import BLOCK_BYTES, Interruption, check_output, remove_stale
+from norcli.streams import BLOCK_BYTES, Interruption, check_output, remove_stale, sync_folder
 
 FORMAT = 1
 COMPACT_BYTES = 1 << 22
@@ -283,7 +283,7 @@ class Journal:
                 part_file = self.folder / f"part-{name}"
                 if part_file.exists():
                     os.replace(part_file, path)
-                    _sync_folder(Path(path).parent)
+                    sync_folder(Path(path).parent)
         self._close_files()
         # The journal goes last: while it is there, a next run knows that this one is complete.
         for stray in self.folder.iterdir():
@@ -373,7 +373,7 @@ class Journal:
             stream.flush()
             os.fsync(stream.fileno())
         os.replace(fresh, self.folder / "journal")
-        _sync_folder(self.folder)
+        sync_folder(self.folder)
         self._log = open(self.folder / "journal", "ab", buffering=0)  # noqa: SIM115
         self._grown = 0
 
@@ -484,13 +484,3 @@ def _remove(path: Path) -> None:
         shutil.rmtree(path)
     else:
         path.unlink(missing_ok=True)
-
-
-def _sync_folder(folder: Path) -> None:
-    """Bring a rename to the disk; file systems that cannot sync folders are left alone."""
-    with suppress(OSError):
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)

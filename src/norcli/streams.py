@@ -256,9 +256,7 @@ def atomic_directory(path: str, *, overwrite: bool = False) -> Iterator[Path]:
     try:
         temporary.mkdir()
         yield temporary
-        for file in temporary.rglob("*"):
-            if file.is_file():
-                sync_file(file)
+        sync_folder(temporary, with_files=True)
         replace_directory(temporary, target)
     except OSError as error:
         if isinstance(error, BrokenPipeError):
@@ -274,6 +272,23 @@ def sync_file(file: Path) -> None:
     """Force a finished file to the disk."""
     with file.open("rb") as stream:
         os.fsync(stream.fileno())
+
+
+def sync_folder(folder: Path, *, with_files: bool = False) -> None:
+    """Force the names in a folder to the disk, and with them all files below it if asked to.
+
+    File systems that cannot sync folders are left alone.
+    """
+    if with_files:
+        for file in folder.rglob("*"):
+            if file.is_file():
+                sync_file(file)
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def replace_directory(source: Path, target: Path) -> None:

@@ -21,7 +21,14 @@ from torch import Tensor
 
 from norcli.console import Console
 from norcli.errors import CannotCreateError, ConfigError, DataError
-from norcli.streams import check_output, file_sha256, remove_stale, sync_file, temporary_name
+from norcli.streams import (
+    check_output,
+    file_sha256,
+    remove_stale,
+    sync_file,
+    sync_folder,
+    temporary_name,
+)
 
 RUN_FILE = "run.json"
 COMPLETE_FILE = "training.json"
@@ -260,7 +267,7 @@ def _settle(folder: Path) -> None:
     for file in folder.rglob("*"):
         if file.is_file():
             file.chmod(mode)
-            sync_file(file)
+    sync_folder(folder, with_files=True)
 
 
 def load_optimizer_state(checkpoint: Path) -> dict[str, Tensor]:
