@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent))
 from chats import CHATS, go_data
 
-from norcli.hosting.conversation import NAMES, conversation
+from norcli.training.conversation import NAMES, conversation
 
 GOLDEN = Path(__file__).parent / "golden"
 

@@ -19,7 +19,7 @@ from go_templates import render
 from make_golden import GOLDEN, render_in_go
 
 from norcli.cli.main import main
-from norcli.hosting.conversation import NAMES, conversation, jinja_template, recognize
+from norcli.training.conversation import NAMES, conversation, jinja_template, recognize
 from norcli.training.templates import chat_template_jinja
 
 EOS = "</s>"

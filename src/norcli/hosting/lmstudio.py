@@ -12,9 +12,9 @@ import json
 from pathlib import Path
 from typing import Any
 
-from norcli.hosting.conversation import choose_conversation
 from norcli.hosting.options import ExportOptions
 from norcli.hosting.source import GgufModel
+from norcli.training.conversation import choose_conversation
 
 PUBLISHER = "norcli"
 DEFAULTS = ".internal/user-concrete-model-default-config"

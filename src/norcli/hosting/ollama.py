@@ -9,9 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 
 from norcli.errors import DataError, UsageError
-from norcli.hosting.conversation import choose_conversation
 from norcli.hosting.options import ExportOptions
 from norcli.hosting.source import GgufModel
+from norcli.training.conversation import choose_conversation
 
 FILE = "Modelfile"
 

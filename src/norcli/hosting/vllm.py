@@ -11,9 +11,9 @@ import shlex
 from pathlib import Path
 
 from norcli.errors import DataError
-from norcli.hosting.conversation import choose_conversation
 from norcli.hosting.options import ExportOptions
 from norcli.hosting.source import DirectoryModel
+from norcli.training.conversation import choose_conversation
 
 GPU_GIGABYTES = {"l4": 24, "a10": 24, "a100-40gb": 40, "l40s": 48, "a100": 80, "h100": 80,
                  "h200": 141}  # fmt: skip

@@ -83,24 +83,18 @@ class GgufSource:
     tensors: list[PlannedTensor]
     vocabulary: Vocabulary
 
-    def metadata(self, name: str | None, template: str | None = None) -> Metadata:
+    def metadata(self, name: str | None) -> Metadata:
         """Return the pairs that files made from this one take over.
 
         Args:
             name: Another name for the model, None for its own.
-            template: Another form of conversation, None for its own.
         """
         metadata = Metadata()
         for key in self.file.metadata:
             if key not in _NOT_COPIED and not key.startswith(_DROPPED_PREFIX):
                 metadata.copy(key, self.file.raw_pair(key))
         metadata.text("general.name", name)
-        if template is not None:
-            from norcli.hosting.conversation import jinja_template
-
-            begins = self.vocabulary.add_bos is not False
-            text = jinja_template(template, bos=begins)
-            metadata.text("tokenizer.chat_template", text)
+        metadata.text("tokenizer.chat_template", self.vocabulary.chat_template)
         return metadata
 
 
@@ -179,7 +173,10 @@ def gguf_config(file: GgufFile) -> ModelConfig:
 
 
 def _vocabulary(file: GgufFile) -> Vocabulary:
-    """Return what the file says of its tokenizer; it is copied, not written from this."""
+    """Return what the file says of its tokenizer; it is copied, not written from this.
+
+    Its chat template is None as long as no other is taken.
+    """
     known, prefix = file.metadata, "tokenizer.ggml."
     tokens = known.get(prefix + "tokens", ())
     raw = [tokens.raw(i) for i in range(len(tokens))] if isinstance(tokens, TextArray) else []

@@ -92,8 +92,10 @@ def open_source(options: QuantizeOptions, console: Console) -> Source:
         if options.adapter is not None:
             raise UsageError("--adapter merges into a model directory, not into a GGUF file")
         file = open_gguf(options.model)
+        if options.chat_template is not None:
+            file.vocabulary.take_conversation(options.chat_template)
         return Source(file.name, file.config, file.checkpoint, file.tensors, file.vocabulary,
-                      copied=file.metadata(options.name, options.chat_template))  # fmt: skip
+                      copied=file.metadata(options.name))  # fmt: skip
     directory = require_directory(options.model, "a Hugging Face model directory")
     config = read_model_config(directory)
     base = Checkpoint(directory)
@@ -103,10 +105,7 @@ def open_source(options: QuantizeOptions, console: Console) -> Source:
     rows = next(t.rows for t in tensors if t.name == "token_embd.weight")
     vocabulary = read_vocabulary(config, rows)
     if options.chat_template is not None:
-        from norcli.hosting.conversation import jinja_template
-
-        begins = vocabulary.add_bos is not False
-        vocabulary.chat_template = jinja_template(options.chat_template, bos=begins)
+        vocabulary.take_conversation(options.chat_template)
     window = config.sliding_window
     if window is not None and window < config.max_position_embeddings:
         console.warn(

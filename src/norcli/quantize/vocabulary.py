@@ -24,6 +24,7 @@ from norcli.quantize.sentencepiece_model import (
     read_sentencepiece_model,
 )
 from norcli.quantize.words import META_SPACE, AddedToken, Words
+from norcli.training.conversation import jinja_template
 
 SENTENCEPIECE_FILE = "tokenizer.model"
 JSON_FILE = "tokenizer.json"
@@ -52,6 +53,10 @@ class Vocabulary:
     add_eos: bool | None = None
     chat_template: str | None = None
     source: str = ""
+
+    def take_conversation(self, name: str) -> None:
+        """Replace the chat template by a known form of conversation."""
+        self.chat_template = jinja_template(name, bos=self.add_bos is not False)
 
     def write(self, metadata: Metadata) -> None:
         """Put the tokenizer's keys into a file's metadata."""

@@ -14,7 +14,7 @@ from pathlib import Path
 from norcli.errors import DataError
 from norcli.training.templates import TEMPLATES, chat_template_jinja, reasoning_prompt
 
-FOLDER = Path(__file__).parent / "templates"
+FOLDER = Path(__file__).parent / "conversations"
 NAMES = (*TEMPLATES, "mistral", "magistral")
 
 
