@@ -8,9 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from typing import Any, BinaryIO
-
-import orjson
+from typing import Any
 
 from norcli.console import Console
 from norcli.corpus.funnel import Funnel
@@ -18,11 +16,10 @@ from norcli.corpus.options import CrawlFilterOptions
 from norcli.corpus.pipeline import Decision
 from norcli.errors import UsageError
 from norcli.formats.bad_records import FaultList
-from norcli.formats.compression import compressed
-from norcli.formats.documents import format_of
-from norcli.formats.parquet import ParquetSink
+from norcli.formats.documents import RecordWriter, format_of, record_line
+from norcli.options import RecordOutputOptions
 from norcli.resume import Journal, effective_config, watched_files
-from norcli.streams import atomic_file, check_output, refuse_terminal, stdout_is_terminal
+from norcli.streams import check_output
 
 COMMIT_UNITS = 16
 """Units between two commits of a journal: some 16 MiB of input."""
@@ -54,18 +51,13 @@ class UnitResult:
         if decision.record is None:
             return
         if decision.violation is not None:
-            self.rejects.append(_json_line(decision.record))
-        elif _format_of(options) == "parquet":
+            self.rejects.append(record_line(decision.record, "jsonl"))
+            return
+        form = _format_of(options)
+        if form == "parquet":
             self.records.append(decision.record)
-        elif _format_of(options) == "text":
-            text = str(decision.record["text"]).replace("\r", "").replace("\n", " ")
-            self.lines.append(text.encode("utf-8", "replace") + b"\n")
         else:
-            self.lines.append(_json_line(decision.record))
-
-
-def _json_line(record: dict[str, Any]) -> bytes:
-    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+            self.lines.append(record_line(decision.record, form))
 
 
 def _format_of(options: CrawlFilterOptions) -> str:
@@ -87,27 +79,23 @@ class FilterOutputs:
         self.is_complete = journal.is_complete if journal else False
         self._journal = journal
         self._uncommitted = 0
-        self.lines: BinaryIO | None = None
-        self.sink: ParquetSink | None = None
-        self.rejects: BinaryIO | None = None
-        self.flushes = False
+        self.kept: RecordWriter | None = None
+        self.rejects: RecordWriter | None = None
 
     def write(self, result: UnitResult) -> None:
         """Write the records of the next unit; with a journal they count after every few units."""
-        if self.lines is not None:
-            self.lines.write(b"".join(result.lines))
-        if self.sink is not None:
+        if self.kept is not None:
+            if result.lines:
+                self.kept.write_lines(b"".join(result.lines), len(result.lines))
             for record in result.records:
-                self.sink.write(record)
+                self.kept.write(record)
         if self.rejects is not None:
-            self.rejects.write(b"".join(result.rejects))
-        if self.flushes:
-            self.flush()
+            self.rejects.write_lines(b"".join(result.rejects), len(result.rejects))
 
     def flush(self) -> None:
-        """Hand on what was written so far; a no-op for Parquet, which is written in groups."""
-        if self.lines is not None and self._journal is None:
-            self.lines.flush()
+        """Hand on what was written so far; a journal does so when it commits."""
+        if self.kept is not None and self._journal is None:
+            self.kept.flush()
 
     def end_unit(self) -> None:
         """Commit with a journal, where the number of units says so and not the clock."""
@@ -121,9 +109,7 @@ class FilterOutputs:
         self._uncommitted = 0
 
     def finish(self) -> None:
-        """Bring the outputs to their end."""
-        if self.sink is not None:
-            self.sink.close()
+        """Bring the journal, if there is one, to its end."""
         if self._journal is not None:
             if not self.is_complete:
                 self._commit()
@@ -165,16 +151,19 @@ def open_outputs(
         NorcliError: An output cannot be made, or the unfinished run is another one.
     """
     with ExitStack() as stack:
+        journal = None
         if options.resume:
             journal = stack.enter_context(_open_journal(options, inputs, console))
-            outputs = FilterOutputs(journal)
-            if not journal.is_complete:
-                outputs.lines = journal.open_part("output")
-                if options.rejects is not None:
-                    outputs.rejects = journal.open_part("rejects")
-        else:
-            outputs = FilterOutputs()
-            _open_plain(options, outputs, stack)
+        outputs = FilterOutputs(journal)
+        if not outputs.is_complete:
+            part = journal.open_part("output") if journal else None
+            outputs.kept = stack.enter_context(RecordWriter(options, stream=part))
+            if options.rejects is not None:
+                part = journal.open_part("rejects") if journal else None
+                named = RecordOutputOptions(
+                    output=options.rejects, output_format="jsonl", overwrite=options.overwrite
+                )
+                outputs.rejects = stack.enter_context(RecordWriter(named, stream=part))
         yield outputs
         outputs.finish()
 
@@ -192,19 +181,3 @@ def _open_journal(options: CrawlFilterOptions, inputs: list[str], console: Conso
         inputs=watched_files(options, inputs, parts.values()), overwrite=options.overwrite,
         console=console,
     )  # fmt: skip
-
-
-def _open_plain(options: CrawlFilterOptions, outputs: FilterOutputs, stack: ExitStack) -> None:
-    path = options.output
-    is_parquet = _format_of(options) == "parquet"
-    if path == "-" and is_parquet:
-        refuse_terminal("Parquet")
-    raw = stack.enter_context(atomic_file(path, overwrite=options.overwrite))
-    if is_parquet:
-        outputs.sink = ParquetSink(raw, path)
-    else:
-        outputs.lines = stack.enter_context(compressed(raw, path))
-        outputs.flushes = path == "-" and stdout_is_terminal()
-    if options.rejects is not None:
-        raw = stack.enter_context(atomic_file(options.rejects, overwrite=options.overwrite))
-        outputs.rejects = stack.enter_context(compressed(raw, options.rejects))

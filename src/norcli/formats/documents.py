@@ -289,6 +289,20 @@ def read_documents(
         policy.report()
 
 
+def record_line(record: dict[str, Any], form: str, text_key: str = "text") -> bytes:
+    """Return a record as the line that stands for it in a file.
+
+    Args:
+        record: With a text, if the form is text.
+        form: ``jsonl``, or ``text`` for the text alone, its line breaks made spaces.
+        text_key: Field of the text.
+    """
+    if form == "text":
+        text = str(record[text_key]).replace("\r", "").replace("\n", " ")
+        return text.encode("utf-8", "replace") + b"\n"
+    return orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
+
+
 class RecordWriter:
     """Write records to a file (atomically) or to standard output, in the format of its suffix.
 
@@ -335,12 +349,7 @@ class RecordWriter:
         if self._sink is not None:
             self._sink.write(record)
             return
-        if self._format == "text":
-            text = str(record[self._text_key]).replace("\r", "").replace("\n", " ")
-            line = text.encode("utf-8") + b"\n"
-        else:
-            line = orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE)
-        self._put(line)
+        self._put(record_line(record, self._format, self._text_key))
 
     def write_line(self, line: bytes) -> None:
         """Write a record given as a line of JSON, with or without its newline.
@@ -359,11 +368,11 @@ class RecordWriter:
         return self._sink is None and self._format != "text"
 
     def write_lines(self, lines: bytes | memoryview, count: int) -> None:
-        """Write whole lines of JSON as they are.
+        """Write whole lines as they are: of JSON, or such as `record_line` makes.
 
         Args:
             lines: Each with its newline.
-            count: How many they are.
+            count: How many records they are.
         """
         self.records += count
         self._put(lines)
