@@ -15,7 +15,7 @@ from norcli.errors import DataError
 from norcli.formats.bad_records import RecordPolicy
 from norcli.formats.documents import Place, format_of, parse_lines, record_text
 from norcli.formats.lines import LINES_BYTES, LineBlock, Part, part_blocks
-from norcli.formats.parquet import read_batches, rows_of_batch
+from norcli.formats.parquet import needs_a_file, read_batches, rows_of_batch
 from norcli.options import RecordInputOptions
 from norcli.streams import open_input
 
@@ -85,8 +85,7 @@ def read_blocks(parts: Sequence[Part], options: RecordInputOptions) -> Iterator[
             )  # fmt: skip
         if form == "parquet":
             if part.path == "-":
-                raise DataError("Parquet needs a seekable file", path=part.name,
-                                hint="save it first as FILE.parquet")  # fmt: skip
+                raise needs_a_file(part.name)
             with open_input(part.path) as stream:
                 for row, data in read_batches(stream, part.name, LINES_BYTES):
                     yield RecordBlock(part.name, None, rows=data, first_row=row)

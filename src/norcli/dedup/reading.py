@@ -35,6 +35,7 @@ from norcli.formats.documents import (
     shard_parts,
 )
 from norcli.formats.lines import LineBlock, Part, line_blocks, part_blocks
+from norcli.formats.parquet import needs_a_file
 from norcli.streams import STDIN_NAME, open_input
 
 MEMORY_SPOOL_BYTES = 1 << 26
@@ -367,10 +368,7 @@ class RecordSource:
         with cast(BinaryIO, _WaitingInput(unbuffered, self.before_wait)) as waiting:
             head, stream = peek_magic(waiting)
             if head == PARQUET_MAGIC:
-                raise DataError(
-                    "Parquet needs a seekable file", path=STDIN_NAME,
-                    hint="save it first as FILE.parquet",
-                )  # fmt: skip
+                raise needs_a_file(STDIN_NAME)
             for number, line in iterate_lines(decompressed(stream), STDIN_NAME):
                 yield Lines(STDIN_NAME, LineBlock(number, line))
 

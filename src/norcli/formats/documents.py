@@ -23,7 +23,7 @@ from norcli.formats.bad_records import BadRecords as BadRecords
 from norcli.formats.bad_records import RecordPolicy
 from norcli.formats.compression import compressed
 from norcli.formats.lines import LineBlock, Part, part_blocks
-from norcli.formats.parquet import ParquetSink, read_parquet
+from norcli.formats.parquet import ParquetSink, needs_a_file, read_parquet
 from norcli.options import RecordInputOptions, RecordOutputOptions, parse_shard
 from norcli.streams import atomic_file, open_input, refuse_terminal, stdout_is_terminal
 
@@ -199,11 +199,7 @@ def read_part(
     form = format_of(part.path, options.input_format)
     if form == "parquet":
         if part.path == "-":
-            raise DataError(
-                "Parquet needs a seekable file",
-                path=part.name,
-                hint="save it first as FILE.parquet",
-            )
+            raise needs_a_file(part.name)
         with open_input(part.path) as stream:
             for row, record in read_parquet(stream, part.name):
                 yield Place(part.name, row), record

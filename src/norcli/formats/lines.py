@@ -22,6 +22,7 @@ from norcli.formats.compression import (
     reading,
 )
 from norcli.formats.encodings import is_wide, utf8_text
+from norcli.formats.parquet import needs_a_file
 from norcli.streams import BLOCK_BYTES, STDIN_NAME, open_input
 
 FIRST_LINES_BYTES = 1 << 14
@@ -78,11 +79,7 @@ def part_blocks(
         if head == PARQUET_MAGIC and part.start:
             return  # The part in which the file begins tells it.
         if head == PARQUET_MAGIC:
-            raise DataError(
-                "Parquet needs a seekable file",
-                path=part.name,
-                hint="save it first as FILE.parquet",
-            )
+            raise needs_a_file(part.name)
         packed = head.startswith(GZIP_MAGIC) or head == ZSTD_MAGIC
         if (part.start == 0 and part.stop is None) or packed or is_wide(head):
             # Neither packed nor sixteen-bit text can be cut: all of it belongs to the first part.

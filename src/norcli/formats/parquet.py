@@ -20,6 +20,17 @@ SCHEMA_ROWS = 50_000
 """Rows looked at before the first is written, to know all columns and their types."""
 
 
+def needs_a_file(name: str) -> DataError:
+    """Return the error for Parquet that comes through a pipe, or as lines of text.
+
+    Args:
+        name: Of the input, for the message.
+    """
+    return DataError(
+        "Parquet needs a seekable file", path=name, hint="save it first as FILE.parquet"
+    )
+
+
 def read_parquet(stream: BinaryIO, name: str) -> Iterator[tuple[int, dict[str, Any]]]:
     """Yield ``(row number from 1, record)``.
 

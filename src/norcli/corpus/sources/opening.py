@@ -16,6 +16,7 @@ from norcli.errors import DataError
 from norcli.formats.compression import PARQUET_MAGIC, decompressed, given_back, peek_magic, reading
 from norcli.formats.encodings import decode_wide
 from norcli.formats.lines import Part
+from norcli.formats.parquet import needs_a_file
 from norcli.streams import BLOCK_BYTES, open_input
 
 HEAD_BYTES = 1 << 20
@@ -67,11 +68,7 @@ def open_part(part: Part, options: CrawlFilterOptions) -> Opened:
     magic, raw = peek_magic(open_input(part.path))
     if magic == PARQUET_MAGIC or form == "parquet":
         if is_pipe:
-            raise DataError(
-                "Parquet needs a seekable file",
-                path=part.name,
-                hint="save it first as FILE.parquet",
-            )
+            raise needs_a_file(part.name)
         raw.close()
         return Opened(part, "parquet")
     stream = decompressed(raw)
