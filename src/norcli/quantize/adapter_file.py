@@ -21,7 +21,7 @@ from norcli.quantize.kernels.encode import Floats, encode
 from norcli.quantize.model_config import read_model_config
 from norcli.quantize.options import QuantizeOptions
 from norcli.quantize.plan import base_type
-from norcli.quantize.report import AdapterReport
+from norcli.quantize.report import RewriteReport
 from norcli.quantize.tensor_names import PlannedTensor, plan_tensors
 from norcli.quantize.tiles import rotary_order
 from norcli.streams import atomic_file, check_output, refuse_terminal, require_directory
@@ -30,7 +30,7 @@ TYPES = ("F32", "F16", "BF16", "Q8_0")
 _DEFAULT = "F16"
 
 
-def quantize_adapter(options: QuantizeOptions, console: Console) -> AdapterReport:
+def quantize_adapter(options: QuantizeOptions, console: Console) -> RewriteReport:
     """Convert an adapter directory into a GGUF adapter.
 
     Raises:
@@ -75,7 +75,7 @@ def quantize_adapter(options: QuantizeOptions, console: Console) -> AdapterRepor
     size = 0 if options.dry_run else _write(options, metadata, tensors, types[0])
     weights = sum(values.size for _, values in tensors)
     console.info(f"the base model is {base}")
-    return AdapterReport(options.output, types[0], size, len(tensors), weights,
+    return RewriteReport(options.output, types[0], size, len(tensors), weights,
                          time.perf_counter() - started)  # fmt: skip
 
 

@@ -25,7 +25,7 @@ from norcli.quantize.texts import read_texts_by_language, token_chunks
 
 # Convert a source by changed options; given by `convert`, which this module is called from.
 Convert = Callable[[Source, QuantizeOptions], None]
-_EXACT = {"F32": "F32", "F16": "F16", "BF16": "BF16"}
+_EXACT = frozenset({"F32", "F16", "BF16"})
 
 
 @dataclass(frozen=True)
@@ -93,8 +93,8 @@ def _source_file(
     """Return a file that holds the source's weights unchanged."""
     stored = {entry.dtype for entry in source.checkpoint.entries.values()}
     # A merged adapter's sums need more than the model's own 16 bits.
-    single = len(stored) == 1 and source.adapter is None
-    kind = _EXACT.get(next(iter(stored)), "F32") if single else "F32"
+    single = len(stored) == 1 and stored <= _EXACT and source.adapter is None
+    kind = next(iter(stored)) if single else "F32"
     if kind in made:
         return made[kind]
     path = str(Path(folder) / "source.gguf")
@@ -106,7 +106,7 @@ def _without_matrix(
     source: Source, options: QuantizeOptions, types: Sequence[str], folder: str, convert: Convert
 ) -> dict[str, str]:
     """Make the types once more without the importance matrix; nothing where there is none."""
-    weighed = [kind for kind in types if kind not in (*_EXACT, "Q8_0")]
+    weighed = [kind for kind in types if kind not in _EXACT | {"Q8_0"}]
     if source.importance is None or not weighed:
         return {}
     pattern = str(Path(folder) / "plain-{type}.gguf")

@@ -91,8 +91,12 @@ class FileReport:
 
 
 @dataclass(frozen=True)
-class AdapterReport:
-    """A converted adapter."""
+class RewriteReport:
+    """Weights written in one type: an adapter as GGUF, or a GGUF file as safetensors.
+
+    Attributes:
+        bytes: Of the weights' file, 0 where nothing was written.
+    """
 
     path: str
     type: str
@@ -105,27 +109,8 @@ class AdapterReport:
     def summary(self) -> str:
         """The line at the end of a run."""
         return (
-            f"adapter of {self.tensors} tensors, {human_count(self.parameters)} weights in, "
+            f"{self.tensors} tensors, {human_count(self.parameters)} weights in, "
             f"{self.type} {human_bytes(self.bytes)} out, {self.seconds:.1f} s"
-        )
-
-
-@dataclass(frozen=True)
-class ExportReport:
-    """A GGUF file written back as a model directory."""
-
-    path: str
-    type: str
-    tensors: int
-    parameters: int
-    seconds: float
-
-    @property
-    def summary(self) -> str:
-        """The line at the end of a run."""
-        return (
-            f"{self.tensors} tensors, {human_count(self.parameters)} weights out as {self.type}, "
-            f"{self.seconds:.1f} s"
         )
 
 

@@ -24,7 +24,7 @@ from norcli.quantize.kernels.decode import DECODED_TYPES, decode
 from norcli.quantize.kernels.encode import Bytes, encode
 from norcli.quantize.model_config import ModelConfig
 from norcli.quantize.options import QuantizeOptions
-from norcli.quantize.report import ExportReport
+from norcli.quantize.report import RewriteReport
 from norcli.quantize.tensor_names import checkpoint_name, llama3_factors
 from norcli.quantize.tiles import TILE_WEIGHTS, rotary_order
 from norcli.quantize.tokenizer_export import export_tokenizer
@@ -57,7 +57,7 @@ class Part:
     transposed: bool = False
 
 
-def export_safetensors(options: QuantizeOptions, console: Console) -> ExportReport:
+def export_safetensors(options: QuantizeOptions, console: Console) -> RewriteReport:
     """Write a GGUF file as a model directory.
 
     Raises:
@@ -75,16 +75,17 @@ def export_safetensors(options: QuantizeOptions, console: Console) -> ExportRepo
     parts = list(_parts(file, config))
     check_output(options.output, options.overwrite)
     fields = _config_fields(file, config, kind)
+    size = 0
     if not options.dry_run:
         with atomic_directory(options.output, overwrite=options.overwrite) as folder:
             with (folder / "model.safetensors").open("wb") as stream:
-                _write_weights(stream, file, parts, kind, console)
+                size = _write_weights(stream, file, parts, kind, console)
             text = json.dumps(fields, indent=2) + "\n"
             (folder / "config.json").write_text(text, encoding="utf-8")
             export_tokenizer(file, folder, console)
     weights = sum(int(np.prod(part.shape)) for part in parts)
-    return ExportReport(options.output, kind.name, len(parts), weights,
-                        time.perf_counter() - started)  # fmt: skip
+    return RewriteReport(options.output, kind.name, size, len(parts), weights,
+                         time.perf_counter() - started)  # fmt: skip
 
 
 def _stored_type(options: QuantizeOptions, file: GgufFile) -> GgmlType:
@@ -126,8 +127,8 @@ def _experts(info: TensorInfo, config: ModelConfig) -> Iterator[Part]:
 
 def _write_weights(
     stream: BinaryIO, file: GgufFile, parts: list[Part], kind: GgmlType, console: Console
-) -> None:
-    """Write a safetensors file; norms and biases take the type of the matrices, too."""
+) -> int:
+    """Write a safetensors file, return its bytes; norms and biases take the matrices' type, too."""
     header: dict[str, Any] = {"__metadata__": {"format": "pt"}}
     at, size = 0, 2 if kind is not GgmlType.F32 else 4
     for part in parts:
@@ -144,6 +145,7 @@ def _write_weights(
             for data in _encoded(file, part, kind):
                 stream.write(data.data)
             progress.advance(int(np.prod(part.shape)) / 1e6)
+    return 8 + len(raw) + at
 
 
 def _encoded(file: GgufFile, part: Part, kind: GgmlType) -> Iterator[Bytes]:
