@@ -14,7 +14,8 @@ import pytest
 from norcli.console import Console
 from norcli.errors import DataError, InputMissingError, UnavailableError
 from norcli.evaluation.layout import counted_likelihood, cut_middle, lay_out_tree, windows
-from norcli.evaluation.models import LanguageModel, cut_at_stop, engine_of, open_model
+from norcli.evaluation.models import LanguageModel, cut_at_stop
+from norcli.evaluation.opening import engine_of, open_model
 from norcli.evaluation.options import EvalOptions
 
 PROMPTS = ["Hva heter hovedstaden i Norge?\n\nSvar:", "Tekst: Elva renner.\nSvar:", "Oslo"]

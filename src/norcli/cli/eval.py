@@ -19,7 +19,7 @@ def run(options: EvalOptions, console: Console) -> Outcome:
     started = time.monotonic()
     if options.output == options.predictions == "-":
         raise UsageError("--output and --predictions cannot both be standard output")
-    from norcli.evaluation.models import engine_of
+    from norcli.evaluation.opening import engine_of
     from norcli.evaluation.scoring import read_data, select_tasks
 
     engine = engine_of(options.model, options.engine)
@@ -34,7 +34,7 @@ def run(options: EvalOptions, console: Console) -> Outcome:
         write_plan(plan, options.json)
         return Outcome(plan)
 
-    from norcli.evaluation.models import open_model
+    from norcli.evaluation.opening import open_model
     from norcli.evaluation.report import model_details, report_task
     from norcli.evaluation.scoring import run_task, write_predictions
 

@@ -20,6 +20,9 @@ from norcli.training.packing import IntArray, RowTable
 
 IGNORED = -100
 
+# Rows whose learnt part is smaller than this have the head applied to that part only.
+SELECTING_SHARE = 0.8
+
 
 @dataclass(slots=True)
 class Batch:
@@ -36,6 +39,11 @@ class Batch:
     labels: Tensor
     position_ids: Tensor | None
     targets: int
+
+    @property
+    def learns_few(self) -> bool:
+        """Whether so few labels are learnt that the head is worth applying to those only."""
+        return self.targets < SELECTING_SHARE * self.labels.numel()
 
     def to(self, device: torch.device) -> Batch:
         """Return the batch on a device."""

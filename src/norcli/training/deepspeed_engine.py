@@ -15,7 +15,6 @@ from torch import Tensor, nn
 
 from norcli.errors import missing_extra
 from norcli.training.batches import Batch
-from norcli.training.distributed import SELECTING_SHARE
 from norcli.training.loss import LanguageModelLoss
 from norcli.training.optimizer import MOMENTS, build_optimizer, set_learning_rate
 from norcli.training.settings import TrainingSettings
@@ -90,9 +89,10 @@ class DeepSpeedEngine:
         return loss.detach()
 
     def _loss(self, batch: Batch) -> Tensor:
-        few = batch.targets < SELECTING_SHARE * batch.labels.numel()
         local = batch.to(self.device)
-        loss: Tensor = self.engine(local.input_ids, local.labels, local.position_ids, few)
+        loss: Tensor = self.engine(
+            local.input_ids, local.labels, local.position_ids, batch.learns_few
+        )
         return loss
 
     def update(self, lr: float, grad_clip: float) -> Tensor:

@@ -31,9 +31,6 @@ from norcli.training.optimizer import (
 )
 from norcli.training.settings import TrainingSettings
 
-# Rows whose learnt part is smaller than this have the head applied to that part only.
-SELECTING_SHARE = 0.8
-
 # Rows up to this length are attended to without the fused kernel on a CPU.
 SHORT_ROW = 512
 
@@ -215,11 +212,10 @@ class LocalEngine:
         return torch.autocast(self.device.type, torch.bfloat16)
 
     def _loss(self, batch: Batch) -> Tensor:
-        few = batch.targets < SELECTING_SHARE * batch.labels.numel()
         local = batch.to(self.device)
         with self._autocast():
             loss: Tensor = self.module(
-                local.input_ids, local.labels, local.position_ids, self.selects and few
+                local.input_ids, local.labels, local.position_ids, self.selects and batch.learns_few
             )
         return loss
 
