@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import copyreg
+from collections.abc import Callable
+
 from norcli.corpus.sources.fields import Record
 from norcli.corpus.sources.layouts import Layout
 from norcli.corpus.sources.news import NEWS, NEWS_COMPONENTS
@@ -24,9 +27,17 @@ RECORDS = "records"
 """The word of ``--layout`` for records that are taken as they stand."""
 
 
-def layout_at(number: int) -> Layout:
-    """Return a layout by its place in the table; layouts are pickled so."""
+def _layout_at(number: int) -> Layout:
     return LAYOUTS[number]
+
+
+def _by_number(layout: Layout) -> tuple[Callable[[int], Layout], tuple[int]]:
+    return _layout_at, (LAYOUTS.index(layout),)
+
+
+# Adapters are functions made by functions, which cannot be pickled; another process has the same
+# table.
+copyreg.pickle(Layout, _by_number)
 
 
 def find_layout(wanted: str, path: str, record: Record | None) -> Layout | None:

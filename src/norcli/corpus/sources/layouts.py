@@ -65,12 +65,6 @@ class Layout:
             return False
         return all(look_up(record, path) is not None for path in self.needs)
 
-    def __reduce__(self) -> tuple[Callable[[int], Layout], tuple[int]]:
-        # Functions made by functions cannot be pickled; another process has the same table.
-        from norcli.corpus.sources.detection import LAYOUTS, layout_at
-
-        return layout_at, (LAYOUTS.index(self),)
-
 
 def by_names(
     names: dict[str, str],
