@@ -8,7 +8,7 @@ told, however long it is. Compression is undone before, parsing comes after.
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import BinaryIO, NamedTuple
 
 from norcli.errors import DataError
@@ -61,7 +61,7 @@ def part_blocks(
     part: Part,
     stream: BinaryIO | None = None,
     max_line_bytes: int = MAX_LINE_BYTES,
-    as_values: bool = False,
+    cut_whole: Callable[[BinaryIO, str, int], Iterator[LineBlock]] | None = None,
 ) -> Iterator[LineBlock]:
     """Yield the lines that begin in a part of a file; UTF-16 becomes UTF-8.
 
@@ -69,7 +69,7 @@ def part_blocks(
         part: What to read; only plain files can be read from within.
         stream: The file's bytes where the caller has opened it already.
         max_line_bytes: As for `line_blocks`.
-        as_values: Whether it is JSON over several lines, which is put on a line a value.
+        cut_whole: Makes the blocks of a part that is a whole file, in place of `line_blocks`.
 
     Raises:
         DataError: As `line_blocks`, and for Parquet, which is not made of lines.
@@ -85,13 +85,7 @@ def part_blocks(
             # Neither packed nor sixteen-bit text can be cut: all of it belongs to the first part.
             if part.start == 0:
                 text = utf8_text(decompressed(rest), part.name)
-                if as_values:
-                    # Compiled; only files of this form pay for loading it.
-                    from norcli.formats.json_values import value_blocks
-
-                    yield from value_blocks(text, part.name, max_line_bytes)
-                else:
-                    yield from line_blocks(text, part.name, max_line_bytes=max_line_bytes)
+                yield from (cut_whole or line_blocks)(text, part.name, max_line_bytes)
             return
         position, number = _line_start(raw, part.start)
         if part.stop is not None and position >= part.stop:
@@ -100,9 +94,7 @@ def part_blocks(
             position = len(codecs.BOM_UTF8)
         raw.seek(position)
         size = None if part.stop is None else part.stop - position
-        yield from line_blocks(
-            raw, part.name, first_line=number, size=size, max_line_bytes=max_line_bytes
-        )
+        yield from line_blocks(raw, part.name, max_line_bytes, first_line=number, size=size)
 
 
 def _line_start(stream: BinaryIO, offset: int) -> tuple[int, int]:
@@ -124,19 +116,19 @@ def _line_start(stream: BinaryIO, offset: int) -> tuple[int, int]:
 def line_blocks(
     stream: BinaryIO,
     name: str,
+    max_line_bytes: int = MAX_LINE_BYTES,
     *,
     first_line: int = 1,
     size: int | None = None,
-    max_line_bytes: int = MAX_LINE_BYTES,
 ) -> Iterator[LineBlock]:
     """Yield the lines of a stream in blocks.
 
     Args:
         stream: Decompressed bytes, positioned at the start of a line.
         name: The file's name in messages.
+        max_line_bytes: Longer lines are passed over; a block with `fault` stands in their place.
         first_line: Number of the line at the stream's position.
         size: Yield only the lines that begin within so many bytes; None for all.
-        max_line_bytes: Longer lines are passed over; a block with `fault` stands in their place.
 
     Raises:
         DataError: A damaged compressed stream, after the whole lines before the damage.

@@ -7,7 +7,7 @@ any number of jobs; what is in them is read by `norcli.corpus.sources.units`.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import groupby, islice
 from typing import Any, BinaryIO
 
@@ -163,6 +163,13 @@ class _Files:
             self._paths, self._size = [], 0
 
 
+def _value_cutter() -> Callable[[BinaryIO, str, int], Iterator[LineBlock]]:
+    # Compiled; only files of JSON over several lines pay for loading it.
+    from norcli.formats.json_values import value_blocks
+
+    return value_blocks
+
+
 def _units_of_part(
     opened: Opened, options: CrawlFilterOptions, note: _LayoutNotes
 ) -> Iterator[Unit]:
@@ -174,7 +181,7 @@ def _units_of_part(
             return
         part = part._replace(stop=None)
     if form in ("jsonl", "text", "json"):
-        blocks = part_blocks(part, stream, most, as_values=form == "json")
+        blocks = part_blocks(part, stream, most, _value_cutter() if form == "json" else None)
         if layout is not None and layout.group_by:
             yield from _grouped_units(blocks, opened, layout.group_by)
             return
