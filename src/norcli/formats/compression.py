@@ -27,33 +27,53 @@ RATIO_GRACE_BYTES = 1 << 26
 """Text packs 3 to 20 times, bombs over 1000; below 64 MiB nothing is a bomb."""
 
 
-class _PeekedStream(io.RawIOBase):
-    """A stream whose first bytes were read to look at them and are given back first."""
+class DerivedStream(io.RawIOBase):
+    """Bytes made of another stream's; a subclass says in `next_bytes` what comes next."""
 
-    def __init__(self, head: bytes, rest: BinaryIO) -> None:
-        self._head = head
-        self._rest = rest
+    def __init__(self, source: BinaryIO, ready: bytes = b"") -> None:
+        self.source = source
+        self._ready = memoryview(ready)
+
+    def next_bytes(self, wanted: int) -> bytes:
+        """Return more bytes, as many as are at hand; none at the end.
+
+        Args:
+            wanted: How many the reader has room for; more are kept for it.
+        """
+        raise NotImplementedError
+
+    def read_source(self, wanted: int) -> bytes:
+        """Return what a pipe holds now, instead of waiting for a full block."""
+        read = getattr(self.source, "read1", self.source.read)
+        return cast(bytes, read(wanted))
 
     def readable(self) -> bool:
+        """Say that it can be read."""
         return True
 
     def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        wanted = len(buffer)
-        data = self._head[:wanted]
-        self._head = self._head[wanted:]
-        if not data:
-            # read1 hands on what a pipe holds now instead of waiting for a full block.
-            read = getattr(self._rest, "read1", self._rest.read)
-            data = read(wanted)
-        buffer[: len(data)] = data
-        return len(data)
+        """Fill a buffer as far as bytes are at hand; return how many."""
+        if not self._ready:
+            self._ready = memoryview(self.next_bytes(len(buffer)))
+        size = min(len(buffer), len(self._ready))
+        buffer[:size] = self._ready[:size]
+        self._ready = self._ready[size:]
+        return size
 
     def close(self) -> None:
-        self._rest.close()
+        """Close the other stream, too."""
+        self.source.close()
         super().close()
 
 
-class _ZstdStream(io.RawIOBase):
+class _PeekedStream(DerivedStream):
+    """A stream whose first bytes were read to look at them and are given back first."""
+
+    def next_bytes(self, wanted: int) -> bytes:
+        return self.read_source(wanted)
+
+
+class _ZstdStream(DerivedStream):
     """Decompressed zstd that knows a frame that breaks off from one that ends.
 
     zstandard's own reader ends quietly in both cases, and half a corpus would be lost unseen.
@@ -63,43 +83,32 @@ class _ZstdStream(io.RawIOBase):
     SLICE_BYTES = 1 << 11
 
     def __init__(self, source: BinaryIO) -> None:
-        self._source = source
+        super().__init__(source)
         self._frame: Any = None
         self._input = memoryview(b"")
-        self._output = memoryview(b"")
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+    def next_bytes(self, wanted: int) -> bytes:
         import zstandard
 
-        while not self._output:
+        output = b""
+        while not output:
             if not self._input:
-                read = getattr(self._source, "read1", self._source.read)
-                self._input = memoryview(read(BLOCK_BYTES))
+                self._input = memoryview(self.read_source(BLOCK_BYTES))
                 if not self._input:
                     if self._frame is not None:
                         raise zstandard.ZstdError("ends too early")
-                    return 0
+                    return b""
             if self._frame is None:
                 decompressor = zstandard.ZstdDecompressor(max_window_size=1 << 31)
                 self._frame = decompressor.decompressobj()
             piece, self._input = self._input[: self.SLICE_BYTES], self._input[self.SLICE_BYTES :]
-            self._output = memoryview(self._frame.decompress(piece))
+            output = self._frame.decompress(piece)
             if self._frame.eof:
                 rest = self._frame.unused_data
                 self._frame = None
                 if rest:
                     self._input = memoryview(rest + bytes(self._input))
-        size = min(len(buffer), len(self._output))
-        buffer[:size] = self._output[:size]
-        self._output = self._output[size:]
-        return size
-
-    def close(self) -> None:
-        self._source.close()
-        super().close()
+        return output
 
 
 class BombError(Exception):
@@ -116,52 +125,35 @@ def check_ratio(packed: int, unpacked: int) -> None:
         raise BombError
 
 
-class _CountedStream(io.RawIOBase):
+class _CountedStream(DerivedStream):
     """A stream that knows how many bytes were read from it."""
 
-    def __init__(self, source: BinaryIO) -> None:
-        self._source = source
-        self.count = 0
+    count = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        read = getattr(self._source, "read1", self._source.read)
-        data = read(len(buffer))
-        buffer[: len(data)] = data
+    def next_bytes(self, wanted: int) -> bytes:
+        data = self.read_source(wanted)
         self.count += len(data)
-        return len(data)
-
-    def close(self) -> None:
-        self._source.close()
-        super().close()
+        return data
 
 
-class _UnpackedStream(io.RawIOBase):
+class _UnpackedStream(DerivedStream):
     """Unpacked bytes, as long as they are in proportion to the packed ones."""
 
     def __init__(self, packed: _CountedStream, unpacked: BinaryIO) -> None:
+        super().__init__(unpacked)
         self._packed = packed
-        self._unpacked = unpacked
         self._count = 0
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
+    def next_bytes(self, wanted: int) -> bytes:
         check_ratio(self._packed.count, self._count)
-        # read1, or gzip would fill the buffer and lose what it has when it meets damage.
-        read = getattr(self._unpacked, "read1", self._unpacked.read)
-        data = read(len(buffer))
-        buffer[: len(data)] = data
+        # Not read, or gzip would fill the buffer and lose what it has when it meets damage.
+        data = self.read_source(wanted)
         self._count += len(data)
-        return len(data)
+        return data
 
     def close(self) -> None:
-        self._unpacked.close()
-        self._packed.close()
         super().close()
+        self._packed.close()
 
 
 def peek_magic(stream: BinaryIO, size: int = 4) -> tuple[bytes, BinaryIO]:
@@ -172,7 +164,7 @@ def peek_magic(stream: BinaryIO, size: int = 4) -> tuple[bytes, BinaryIO]:
 
 def given_back(head: bytes, stream: BinaryIO) -> BinaryIO:
     """Return a stream that gives bytes already read from another before what is left of it."""
-    return cast(BinaryIO, io.BufferedReader(_PeekedStream(head, stream), BLOCK_BYTES))
+    return cast(BinaryIO, io.BufferedReader(_PeekedStream(stream, head), BLOCK_BYTES))
 
 
 def decompressed(stream: BinaryIO) -> BinaryIO:

@@ -10,7 +10,7 @@ import codecs
 import io
 from typing import BinaryIO, cast
 
-from norcli.formats.compression import peek_magic, reading
+from norcli.formats.compression import DerivedStream, peek_magic, reading
 from norcli.streams import BLOCK_BYTES
 
 # The mark of UTF-32 begins with that of UTF-16, so it is tried first.
@@ -37,32 +37,21 @@ def _encoding(head: bytes) -> str | None:
     return next((name for mark, name in _MARKS if head.startswith(mark)), None)
 
 
-class _Utf8Stream(io.RawIOBase):
+class _Utf8Stream(DerivedStream):
     """A stream in another encoding, read as UTF-8; what cannot be decoded becomes U+FFFD."""
 
     def __init__(self, source: BinaryIO, encoding: str) -> None:
-        self._source = source
+        super().__init__(source)
         self._decoder = codecs.getincrementaldecoder(encoding)("replace")
-        self._output = memoryview(b"")
         self._ended = False
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: bytearray) -> int:  # type: ignore[override]
-        while not self._output and not self._ended:
-            data = self._source.read(BLOCK_BYTES)
+    def next_bytes(self, wanted: int) -> bytes:
+        text = ""
+        while not text and not self._ended:
+            data = self.source.read(BLOCK_BYTES)
             self._ended = not data
             text = self._decoder.decode(data, final=self._ended)
-            self._output = memoryview(text.encode("utf-8", "replace"))
-        size = min(len(buffer), len(self._output))
-        buffer[:size] = self._output[:size]
-        self._output = self._output[size:]
-        return size
-
-    def close(self) -> None:
-        self._source.close()
-        super().close()
+        return text.encode("utf-8", "replace")
 
 
 def utf8_text(stream: BinaryIO, name: str) -> BinaryIO:
