@@ -177,19 +177,41 @@ def temporary_name(path: Path) -> Path:
     return path.with_name(f"{path.name}.tmp.{os.uname().nodename}.{os.getpid()}")
 
 
-def remove_stale(path: Path) -> None:
-    """Remove temporary files beside an output whose process, of this host, no longer lives.
+def _replaced_name(path: Path) -> Path:
+    """Return the name a directory has while another takes its place: ``NAME.old.HOST.PID``."""
+    return path.with_name(f"{path.name}.old.{os.uname().nodename}.{os.getpid()}")
 
-    Nothing is known of the processes of other hosts, so their files stay.
+
+def remove_stale(path: Path) -> None:
+    """Remove what dead processes of this host left beside an output.
+
+    Temporary files go. A directory that was being replaced goes back to its place where the
+    process died before the new one was there. Nothing is known of the processes of other hosts,
+    so their files stay.
     """
-    begin = f"{path.name}.tmp.{os.uname().nodename}."
-    for stale in path.parent.glob(f"{glob.escape(begin)}*"):
-        suffix = stale.name.removeprefix(begin)
+    for stale in _left_by_the_dead(path, "old"):
+        if not path.exists():
+            os.rename(stale, path)
+    for stale in (*_left_by_the_dead(path, "old"), *_left_by_the_dead(path, "tmp")):
+        _remove(stale)
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a link, or a directory with all that is in it."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def _left_by_the_dead(path: Path, mark: str) -> list[Path]:
+    begin = f"{path.name}.{mark}.{os.uname().nodename}."
+    found = []
+    for file in path.parent.glob(f"{glob.escape(begin)}*"):
+        suffix = file.name.removeprefix(begin)
         if suffix.isdigit() and not _is_alive(int(suffix)):
-            if stale.is_dir():
-                shutil.rmtree(stale, ignore_errors=True)
-            else:
-                stale.unlink(missing_ok=True)
+            found.append(file)
+    return found
 
 
 def _is_alive(pid: int) -> bool:
@@ -294,10 +316,10 @@ def sync_folder(folder: Path, *, with_files: bool = False) -> None:
 def replace_directory(source: Path, target: Path) -> None:
     """Rename a complete directory over an existing one, which is moved away first."""
     if target.is_dir():
-        old = target.with_name(f"{target.name}.old.{os.getpid()}")
+        old = _replaced_name(target)
         os.rename(target, old)
         os.rename(source, target)
-        shutil.rmtree(old, ignore_errors=True)
+        _remove(old)
     else:
         target.unlink(missing_ok=True)
         os.rename(source, target)

@@ -66,6 +66,39 @@ def test_directory_appears_only_when_complete(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [target]
 
 
+def test_a_directory_that_a_dead_process_was_replacing_is_put_back(tmp_path: Path) -> None:
+    target = tmp_path / "modell"
+    old = tmp_path / f"modell.old.{os.uname().nodename}.999999999"
+    old.mkdir()
+    (old / "config.json").write_text("gammel")
+    with pytest.raises(RuntimeError), atomic_directory(str(target)):
+        raise RuntimeError("stopp")
+    assert [path.name for path in tmp_path.iterdir()] == ["modell"]
+    assert (target / "config.json").read_text() == "gammel"
+
+
+def test_a_replaced_directory_of_a_dead_process_is_removed(tmp_path: Path) -> None:
+    target = tmp_path / "modell"
+    target.mkdir()
+    old = tmp_path / f"modell.old.{os.uname().nodename}.999999999"
+    old.mkdir()
+    with atomic_directory(str(target), overwrite=True) as folder:
+        (folder / "config.json").write_text("ny")
+    assert list(tmp_path.iterdir()) == [target]
+    assert (target / "config.json").read_text() == "ny"
+
+
+def test_a_link_to_a_directory_is_replaced_and_its_target_kept(tmp_path: Path) -> None:
+    kept = tmp_path / "gammel"
+    kept.mkdir()
+    target = tmp_path / "modell"
+    target.symlink_to(kept)
+    with atomic_directory(str(target), overwrite=True):
+        pass
+    assert sorted(tmp_path.iterdir()) == [kept, target]
+    assert not target.is_symlink()
+
+
 def test_stale_temporary_files_of_dead_processes_are_removed(tmp_path: Path) -> None:
     host = os.uname().nodename
     stale = tmp_path / f"a.tmp.{host}.999999999"
