@@ -4,11 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import signal
 import subprocess
 import sys
-import threading
-import time
 from pathlib import Path
 from typing import Any
 
@@ -28,26 +25,42 @@ def norcli(*words: str, **more: str) -> subprocess.CompletedProcess[str]:
                           env=environment, check=False)  # fmt: skip
 
 
-class Killer(threading.Thread):
-    """Kills a task, found by its lock file, as soon as it has begun."""
+KILLER = """
+import os, signal, sys
 
-    def __init__(self, running: Path) -> None:
-        super().__init__(daemon=True)
-        self.lock = running / "lock"
-        self.killed = 0
-        self.start()
+if sys.orig_argv[-2:] == {task!r} and not os.path.exists({mark!r}):
+    replace = os.replace
 
-    def run(self) -> None:
-        end = time.monotonic() + 100
-        while time.monotonic() < end and not self.killed:
-            try:
-                words = self.lock.read_text().split()
-            except OSError:
-                words = []
-            if len(words) == 3:
-                os.kill(int(words[1]), signal.SIGKILL)
-                self.killed = int(words[1])
-            time.sleep(0.002)
+    def kill(source, target):
+        if "/parts/" in str(target):
+            open({mark!r}, "x").close()
+            os.kill(os.getpid(), signal.SIGKILL)
+        replace(source, target)
+
+    os.replace = kill
+"""
+
+
+class Killer:
+    """Kills a task once, when it has done its work and would give its first file its name.
+
+    Args:
+        folder: Where it may keep its program.
+        stage: The stage of the task.
+        number: The task.
+    """
+
+    def __init__(self, folder: Path, stage: str, number: int) -> None:
+        self._mark = folder / "killed"
+        folder.mkdir()
+        program = KILLER.format(task=[stage, str(number)], mark=str(self._mark))
+        (folder / "sitecustomize.py").write_text(program)
+        paths = [str(folder), *filter(None, [os.environ.get("PYTHONPATH")])]
+        self.environment = {"PYTHONPATH": os.pathsep.join(paths)}
+
+    @property
+    def killed(self) -> bool:
+        return self._mark.exists()
 
 
 def jobs_of(record: Path) -> list[dict[str, Any]]:

@@ -214,8 +214,8 @@ def test_the_local_executor_names_a_killed_task_and_runs_it_again(
 ) -> None:
     words = ("crawl-filter", *documents, *WORDS, "--executor", "local", "--stats", "stats.json")
     filtering = in_tmp / "out.jsonl.work" / "filter"
-    killer = Killer(filtering / "running-00001")
-    first = norcli(*words)
+    killer = Killer(in_tmp / "killer", "filter", 1)
+    first = norcli(*words, **killer.environment)
     assert killer.killed
     assert first.returncode == 75, first.stderr
     assert "norcli crawl-filter: task 1 of stage filter: was killed by signal 9\n" in first.stderr
@@ -258,8 +258,8 @@ def test_slurm_runs_the_array_and_what_was_killed_again(
         '[data.environment]\nMINE = "a b"\n'
     )
     words = ("crawl-filter", *documents, *WORDS, "--executor", "slurm", "--cluster-file", "my.toml")
-    killer = Killer(in_tmp / "out.jsonl.work" / "filter" / "running-00001")
-    first = norcli(*words)
+    killer = Killer(in_tmp / "killer", "filter", 1)
+    first = norcli(*words, **killer.environment)
     assert killer.killed
     assert first.returncode == 0, first.stderr
     filtering, finish = jobs_of(slurm)

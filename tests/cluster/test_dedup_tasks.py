@@ -266,8 +266,8 @@ def test_the_local_executor_names_a_killed_task_and_runs_it_again(
     inputs: list[str], in_tmp: Path, expected: bytes
 ) -> None:
     words = ("dedup", *inputs, *WORDS, "--executor", "local", "-j", "2")
-    killer = Killer(in_tmp / "out.jsonl.work" / "compare" / "running-00001")
-    first = norcli(*words)
+    killer = Killer(in_tmp / "killer", "compare", 1)
+    first = norcli(*words, **killer.environment)
     assert killer.killed
     assert first.returncode == 75, first.stderr
     assert "norcli dedup: task 1 of stage compare: was killed by signal 9\n" in first.stderr
@@ -284,8 +284,8 @@ def test_slurm_runs_the_arrays_and_what_was_killed_again(
     inputs: list[str], in_tmp: Path, expected: bytes, slurm: Path
 ) -> None:
     words = ("dedup", *inputs, *WORDS, "--executor", "slurm")
-    killer = Killer(in_tmp / "out.jsonl.work" / "sign" / "running-00000")
-    first = norcli(*words)
+    killer = Killer(in_tmp / "killer", "sign", 0)
+    first = norcli(*words, **killer.environment)
     assert killer.killed
     assert first.returncode == 0, first.stderr
     jobs = jobs_of(slurm)

@@ -81,12 +81,13 @@ def carry_out(
                     tasks = datatrove.local_tasks(run, stage.name, jobs, progress.advance)
                     tasks.run()
             check_stage(run, stage)
+        run.tidy()
     except Interruption as error:
         raise ResumableStopError(
             "stopped; tasks that are done stay done", hint="run the same command again to go on"
         ) from error
     finally:
-        if (run.folder / "plan.json").exists():
+        if run.is_planned:
             lock.release()
         else:
             lock.remove()

@@ -84,6 +84,8 @@ def shared_run(
         stages=tuple(stages),
         started_in=os.getcwd(),
     )
+    if not options.dry_run and run.is_planned and run.is_complete:
+        Run.load(run.folder).tidy()  # what a kill after its last manifest left
     check_new(run, outputs, options.tasks or 1, options.overwrite)
     return run
 

@@ -12,7 +12,7 @@ import dataclasses
 import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +31,9 @@ from norcli.streams import atomic_file, file_sha256
 
 DIGITS = 5
 """Tasks are numbered with as many digits as datatrove's completions and logs."""
+
+_PLAN = "plan.json"
+_DISCARDED = "discarded.json"
 
 
 class Stage(NamedTuple):
@@ -75,11 +78,11 @@ class Run:
             InputMissingError: The folder holds no plan.
         """
         try:
-            plan = orjson.loads((folder / "plan.json").read_bytes())
+            plan = orjson.loads((folder / _PLAN).read_bytes())
         except FileNotFoundError:
             raise InputMissingError("no run of norcli is in this folder", path=folder) from None
         except orjson.JSONDecodeError as error:
-            raise DataError(f"is damaged: {error}", path=folder / "plan.json") from error
+            raise DataError(f"is damaged: {error}", path=folder / _PLAN) from error
         stages = tuple(Stage(*stage) for stage in plan.pop("stages"))
         return cls(folder=folder.absolute(), stages=stages, **plan)
 
@@ -90,7 +93,9 @@ class Run:
             ConfigError: The folder holds a run of another configuration.
             CannotCreateError: The folder holds something else, or cannot be made.
         """
-        if (self.folder / "plan.json").exists():
+        if (self.folder / _DISCARDED).exists():
+            self._clear()  # a kill came between
+        if self.is_planned:
             difference = self._difference()
             if difference is not None and not overwrite:
                 raise ConfigError(
@@ -100,7 +105,7 @@ class Run:
             if difference is None and not (self.is_complete and overwrite) and not self._is_spent:
                 return
             self._clear()
-        elif self.folder.is_dir() and set(os.listdir(self.folder)) - {"lock"}:
+        elif self.folder.is_dir() and not all(map(_is_own, os.listdir(self.folder))):
             raise CannotCreateError("holds something else; name an empty folder with --work-dir",
                                     path=self.folder)  # fmt: skip
         plan = {
@@ -110,14 +115,18 @@ class Run:
             "stages": [list(stage) for stage in self.stages],
             "started_in": self.started_in,
         }
-        with atomic_file(str(self.folder / "plan.json"), overwrite=True) as stream:
+        with atomic_file(str(self.folder / _PLAN), overwrite=True) as stream:
             stream.write(orjson.dumps(plan, option=orjson.OPT_INDENT_2))
+
+    @property
+    def is_planned(self) -> bool:
+        """Whether the folder holds a run, this one or another."""
+        return (self.folder / _PLAN).exists()
 
     @property
     def has_begun(self) -> bool:
         """Whether the folder holds the same run, begun and not yet complete."""
-        exists = (self.folder / "plan.json").exists()
-        return exists and not (self._difference() or self.is_complete or self._is_spent)
+        return self.is_planned and not (self._difference() or self.is_complete or self._is_spent)
 
     def _difference(self) -> str | None:
         """Return how the run in the folder differs from this one."""
@@ -128,10 +137,13 @@ class Run:
         return difference
 
     def _clear(self) -> None:
-        (self.folder / "plan.json").unlink()
+        """Remove a run; under another name its plan says so until all of it is gone."""
+        if self.is_planned:
+            os.replace(self.folder / _PLAN, self.folder / _DISCARDED)
         for entry in self.folder.iterdir():
             if entry.is_dir():
                 shutil.rmtree(entry)
+        (self.folder / _DISCARDED).unlink()
 
     def lock(self) -> RunLock:
         """Keep other launches off the folder; see `RunLock`."""
@@ -293,14 +305,33 @@ class Run:
         manifest = {"task": number, "stage": stage, "files": files, "stats": made.stats}
         self._write_manifest(stage, number, manifest)
 
-    def remove_parts(self, stage: str) -> None:
+    def tidy(self) -> None:
+        """Remove the parts of a complete run, and what killed tasks left of their folders.
+
+        May be called again at any time: whatever a kill left over goes then.
+        """
+        if not self.is_complete:
+            return
+        for stage in self.stages[:-1]:
+            self._remove_parts(stage)
+        for stage in self.stages:
+            for folder in (self.folder / stage.name).glob("running-*"):
+                with suppress(CannotCreateError):  # a task that is just ending removes its own
+                    lock = RunLock.take(folder, str(folder))
+                    _empty(folder)
+                    lock.remove()
+
+    def _remove_parts(self, stage: Stage) -> None:
         """Remove the files a stage made in the run's folder; what they were stays on record."""
-        for number in range(self.stage(stage).tasks):
-            manifest = self.manifest(stage, number)
+        parts = self.folder / stage.name / "parts"
+        if not parts.exists():
+            return
+        for number in range(stage.tasks):
+            manifest = self.manifest(stage.name, number)
             for file in manifest["files"].values():
                 file["removed"] = not os.path.isabs(file["path"])
-            self._write_manifest(stage, number, manifest)
-        shutil.rmtree(self.folder / stage / "parts")
+            self._write_manifest(stage.name, number, manifest)
+        shutil.rmtree(parts, ignore_errors=True)
 
     def _write_manifest(self, stage: str, number: int, manifest: Mapping[str, Any]) -> None:
         path = str(self.manifest_path(stage, number))
@@ -309,6 +340,11 @@ class Run:
 
     def _where(self, path: str) -> Path:
         return self.folder / path  # an absolute path stays as it is
+
+
+def _is_own(name: str) -> bool:
+    """Whether a file may stand in the folder of a run that has not begun."""
+    return name in ("lock", "jobs.json", "stats.json") or name.startswith(f"{_PLAN}.tmp.")
 
 
 def _tasks(run: Run) -> str:

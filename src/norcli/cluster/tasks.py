@@ -61,6 +61,7 @@ def run_task(run: Run, stage: str, number: int, jobs: int, console: Console) -> 
     """
     count = run.stage(stage).tasks
     if run.is_done(stage, number):
+        run.tidy()
         return False
     run.check_inputs()
     module = importlib.import_module(_MODULES[run.command])
@@ -68,7 +69,5 @@ def run_task(run: Run, stage: str, number: int, jobs: int, console: Console) -> 
     with run.working_folder(stage, number) as folder:
         made = function(Task(run, stage, number, count, folder, jobs, console))
         run.record(stage, number, made)
-    if run.is_complete:
-        for earlier in run.stages[:-1]:
-            run.remove_parts(earlier.name)
+    run.tidy()
     return True
