@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+from norcli.compiled import kernel
 
 
-@_njit
+@kernel
 def find_root(parents: Any, document: int) -> int:
     """Return the root of a document's tree, halving the path on the way."""
     while parents[document] != document:
@@ -24,7 +23,7 @@ def find_root(parents: Any, document: int) -> int:
     return document
 
 
-@_njit
+@kernel
 def join(parents: Any, first: int, second: int) -> None:
     """Make one tree of two documents' trees."""
     first, second = find_root(parents, first), find_root(parents, second)
@@ -34,7 +33,7 @@ def join(parents: Any, first: int, second: int) -> None:
         parents[first] = second
 
 
-@_njit
+@kernel
 def _roots(parents: Any, documents: Any, roots: Any) -> None:
     for row in range(documents.size):
         roots[row] = find_root(parents, documents[row])

@@ -13,10 +13,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from norcli.compiled import kernel
 from norcli.console import Console
 from norcli.dedup.shingles import shingle_texts
 from norcli.errors import DataError
@@ -27,10 +27,8 @@ from norcli.streams import open_input
 
 BATCH_TEXTS = 4096
 
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
-
-@_njit
+@kernel
 def _count_hits(
     shingles: Any, starts: Any, known: Any, owners: Any, buckets: Any, shift: Any, hits: Any,
     first_owners: Any,

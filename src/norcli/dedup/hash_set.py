@@ -9,20 +9,18 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from norcli.compiled import kernel
 from norcli.dedup.shingles import mix
 
 _FREE = np.uint64(0)
 _STAND_IN = np.uint64(0x9E3779B97F4A7C15)
 _ONE = np.uint64(1)
 
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
-
-@_njit
+@kernel
 def find_slot(table: Any, value: Any) -> Any:
     """Return where a hash is in the table, or the free slot where it belongs."""
     mask = np.uint64(table.size - 1)
@@ -33,7 +31,7 @@ def find_slot(table: Any, value: Any) -> Any:
     return slot
 
 
-@_njit
+@kernel
 def add(table: Any, value: Any) -> Any:
     """Put a hash into the table; return its slot, -1 when it was there already."""
     slot = find_slot(table, value)
@@ -43,13 +41,13 @@ def add(table: Any, value: Any) -> Any:
     return np.int64(slot)
 
 
-@_njit
+@kernel
 def _add_all(table: Any, values: Any) -> None:
     for index in range(values.size):
         add(table, values[index])
 
 
-@_njit
+@kernel
 def _contains(table: Any, values: Any, found: Any) -> None:
     for index in range(values.size):
         found[index] = table[find_slot(table, values[index])] != _FREE

@@ -13,10 +13,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from norcli.compiled import kernel
 from norcli.dedup.banding import Banding
 from norcli.dedup.clusters import find_root, join, roots_among, roots_of
 from norcli.dedup.minhash import agreeing_lanes
@@ -29,8 +29,6 @@ MAX_FAILURES = 1000
 Boilerplate can put 100 000 documents into one bucket; a true duplicate shares most bands, so it
 is all but certain to be met in another.
 """
-
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
 
 @dataclass(slots=True)
@@ -50,7 +48,7 @@ class Matches:
     cut_buckets: int = 0
 
 
-@_njit
+@kernel
 def join_buckets(
     members: Any, keys: Any, lanes: Any, needed: int, parents: Any, most: int, counters: Any
 ) -> None:
@@ -88,7 +86,7 @@ def join_buckets(
         begin = end
 
 
-@_njit
+@kernel
 def _mark_open(members: Any, keys: Any, parents: Any, marks: Any) -> None:
     """Mark the documents of buckets whose documents are not all of one cluster yet."""
     begin = 0
@@ -102,14 +100,14 @@ def _mark_open(members: Any, keys: Any, parents: Any, marks: Any) -> None:
         begin = end
 
 
-@_njit
+@kernel
 def _join_rows(members: Any, rows: Any, parents: Any) -> None:
     """Join each document with the one that stands in the row given for it."""
     for row in range(members.size):
         join(parents, members[row], members[rows[row]])
 
 
-@_njit
+@kernel
 def _group_equal(hashes: Any, order: Any, representatives: Any) -> None:
     """Give documents of equal hash, neighbours in `order`, the first of them."""
     head = order[0]

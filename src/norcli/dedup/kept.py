@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from norcli.compiled import kernel
 from norcli.dedup.banding import Banding
 from norcli.dedup.minhash import jaccard_of_lanes
 from norcli.dedup.shingles import mix
@@ -26,10 +26,8 @@ EXACT = -1.0
 """Similarity of an exact copy, told apart from near duplicates that agree in all lanes."""
 _EMPTY = np.int32(-1)
 
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
-
-@_njit
+@kernel
 def _slot(table_keys: Any, table_rows: Any, key: int) -> int:
     """Return where a key is, or the free slot where it belongs."""
     mask = np.uint64(table_keys.size - 1)
@@ -39,7 +37,7 @@ def _slot(table_keys: Any, table_rows: Any, key: int) -> int:
     return slot
 
 
-@_njit
+@kernel
 def _insert_rows(
     first: int, stop: int, keys: Any, used: Any, table_keys: Any, table_rows: Any, chains: Any
 ) -> None:
@@ -52,7 +50,7 @@ def _insert_rows(
             table_rows[slot] = row
 
 
-@_njit
+@kernel
 def _search_exact(
     keys: Any, hashes: Any, row: int, kept_hashes: Any, table_keys: Any, table_rows: Any,
     chains: Any,
@@ -66,7 +64,7 @@ def _search_exact(
     return -1
 
 
-@_njit
+@kernel
 def _search_near(
     keys: Any, lanes: Any, row: int, kept_lanes: Any, table_keys: Any, table_rows: Any,
     chains: Any, seen: Any, needed: int, counters: Any,
@@ -94,7 +92,7 @@ def _search_near(
     return best, best_agreement
 
 
-@_njit
+@kernel
 def _offer_batch(
     rows: Any, size: int, hashes: Any, lanes: Any, keys: Any, used: Any, kept_hashes: Any,
     kept_lanes: Any, kept_keys: Any, kept_used: Any, table_keys: Any, table_rows: Any,

@@ -10,19 +10,17 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from norcli.compiled import kernel
 from norcli.dedup.cuts import Cuts
 from norcli.dedup.hash_set import HashSet, add
 from norcli.dedup.shingles import PLAIN_BYTES, joined
 from norcli.dedup.signatures import Signer
 
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
-
-@_njit
+@kernel
 def _trimmed(data: Any, begin: int, end: int) -> int:
     """Return where a line ends without the white space at its end; `begin` for a blank one."""
     while end > begin and (data[end - 1] == 32 or 9 <= data[end - 1] <= 13):
@@ -30,7 +28,7 @@ def _trimmed(data: Any, begin: int, end: int) -> int:
     return end
 
 
-@_njit
+@kernel
 def split_units(
     data: Any, offsets: Any, paragraphs: bool, begins: Any, ends: Any, nexts: Any, bounds: Any
 ) -> None:
@@ -69,7 +67,7 @@ def split_units(
     bounds[offsets.size - 1] = count
 
 
-@_njit
+@kernel
 def choose_units(
     hashes: Any, letters: Any, words: Any, bounds: Any, min_chars: int, min_words: int, table: Any,
     gone: Any, cut: Any, left: Any, slots: Any,

@@ -11,10 +11,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from norcli.compiled import kernel
 from norcli.dedup.shingles import (
     CHUNK_WORDS,
     STATE_SIZE,
@@ -33,8 +33,6 @@ _BYTE = np.uint32(0xFF)
 _KEY_SEED = np.uint64(0x452821E638D01377)
 _KEY_PRIME = np.uint64(0x100000001B3)
 
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
-
 
 def multipliers(num_perm: int, seed: int) -> npt.NDArray[np.uint32]:
     """Return the odd multiplier of each permutation, by SplitMix64 from a seed.
@@ -52,7 +50,7 @@ def multipliers(num_perm: int, seed: int) -> npt.NDArray[np.uint32]:
     return np.array(values, np.uint32)
 
 
-@_njit
+@kernel
 def minimum_hashes(shingles: Any, begin: int, end: int, factors: Any, signature: Any) -> None:
     """Lower a signature (uint32) to the smallest permuted hash of shingles [begin, end)."""
     for index in range(begin, end):
@@ -63,7 +61,7 @@ def minimum_hashes(shingles: Any, begin: int, end: int, factors: Any, signature:
             signature[lane] = min(signature[lane], value)
 
 
-@_njit
+@kernel
 def cut_signature(signature: Any, rows: int, lanes: Any, keys: Any) -> None:
     """Fill the low byte of each value (uint8) and the hash of each band's values (uint64)."""
     for lane in range(signature.size):
@@ -75,7 +73,7 @@ def cut_signature(signature: Any, rows: int, lanes: Any, keys: Any) -> None:
         keys[band] = key
 
 
-@_njit
+@kernel
 def sign_texts(
     data: Any, begins: Any, ends: Any, table: Any, codes: Any, ngram: int, factors: Any, rows: int,
     text_hashes: Any, letters: Any, counts: Any, lanes: Any, keys: Any,
@@ -121,7 +119,7 @@ def sign_texts(
         cut_signature(signature, rows, lanes[text], keys[text])
 
 
-@_njit
+@kernel
 def agreeing_lanes(lanes: Any, first: int, second: int) -> int:
     """Return in how many 8-bit lanes two documents agree."""
     count = 0
@@ -130,7 +128,7 @@ def agreeing_lanes(lanes: Any, first: int, second: int) -> int:
     return count
 
 
-@_njit
+@kernel
 def _agreements(firsts: Any, seconds: Any, counts: Any) -> None:
     for pair in range(counts.size):
         count = 0

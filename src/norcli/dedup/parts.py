@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from norcli.compiled import kernel
 from norcli.dedup.banding import Banding
 from norcli.dedup.clusters import join, roots_of
 from norcli.dedup.index import MAX_FAILURES, join_buckets
@@ -29,8 +29,6 @@ Entries = npt.NDArray[np.uint64]
 KEY, HASH, DOCUMENT = 0, slice(1, 3), 3
 JACCARD_ROWS = 1 << 18
 """Pairs whose lanes are gathered at a time: 128 MiB with 256 lanes."""
-
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
 
 def entries_by_range(
@@ -131,7 +129,7 @@ def near_pairs(
     return Pairs(pairs, int(counters[0]), int(counters[2]))
 
 
-@_njit
+@kernel
 def _join_all(parents: Any, pairs: Any) -> None:
     for row in range(len(pairs)):
         join(parents, pairs[row, 0], pairs[row, 1])

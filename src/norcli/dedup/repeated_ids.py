@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from norcli.compiled import kernel
 from norcli.console import Console
 from norcli.dedup.ids import IdStore
 from norcli.dedup.shingles import mix
@@ -18,10 +18,8 @@ from norcli.dedup.shingles import mix
 _OFFSET = np.uint64(0xCBF29CE484222325)
 _PRIME = np.uint64(0x100000001B3)
 
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
-
-@_njit
+@kernel
 def _hash_ids(data: Any, ends: Any, hashes: Any) -> None:
     """Hash each id: FNV-1a over its bytes, mixed."""
     begin = np.int64(0)

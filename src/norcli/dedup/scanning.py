@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from norcli.compiled import kernel
 from norcli.dedup.shingles import hex_value
 
 STRIDE = 32
@@ -30,10 +30,8 @@ _FOLLOWING, _NEVER, _TWO, _THREE = np.uint8(0x80), np.uint8(0xC0), np.uint8(0xC2
 _ESCAPED = np.frombuffer(b'"\\/bfnrt', np.uint8)
 _TRUE, _FALSE, _NULL = (np.frombuffer(word, np.uint8) for word in (b"true", b"false", b"null"))
 
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
-
-@_njit
+@kernel
 def _is_blank(data: Any, begin: int, end: int) -> bool:
     """Whether a line holds only what bytes.isspace() takes for white space."""
     for position in range(begin, end):
@@ -43,7 +41,7 @@ def _is_blank(data: Any, begin: int, end: int) -> bool:
     return True
 
 
-@_njit
+@kernel
 def _stride_within_line(data: Any, position: int) -> bool:
     first, found = np.uint64(position), False
     for index in range(_STRIDE):
@@ -51,7 +49,7 @@ def _stride_within_line(data: Any, position: int) -> bool:
     return not found
 
 
-@_njit
+@kernel
 def _line_end(data: Any, position: int) -> int:
     """Return where the next newline is, or the end of the data."""
     while position + STRIDE <= data.size and _stride_within_line(data, position):
@@ -61,7 +59,7 @@ def _line_end(data: Any, position: int) -> int:
     return position
 
 
-@_njit
+@kernel
 def _find_lines(data: Any) -> Any:
     """Return where the lines that hold more than white space begin and end, and their numbers."""
     room = 1
@@ -79,7 +77,7 @@ def _find_lines(data: Any) -> Any:
     return ranges[:, :count]
 
 
-@_njit
+@kernel
 def _plain_stride(data: Any, position: int) -> bool:
     """Whether the next bytes can neither end a string nor break UTF-8.
 
@@ -96,12 +94,12 @@ def _plain_stride(data: Any, position: int) -> bool:
     return not odd
 
 
-@_njit
+@kernel
 def _is_hex(byte: int) -> bool:
     return 48 <= byte <= 57 or 97 <= byte | 32 <= 102
 
 
-@_njit
+@kernel
 def _unit_at(data: Any, position: int, end: int) -> int:
     """Return the code unit of the escape with a u at a position, `UNSURE` for none."""
     if position + 6 > end or data[position] != 92 or data[position + 1] != 117:
@@ -115,7 +113,7 @@ def _unit_at(data: Any, position: int, end: int) -> int:
     return unit
 
 
-@_njit
+@kernel
 def _escape_width(data: Any, position: int, end: int) -> int:
     """Return how long the escape at a position is, `UNSURE` when it is none."""
     if position + 1 < end and data[position + 1] != 117:
@@ -131,7 +129,7 @@ def _escape_width(data: Any, position: int, end: int) -> int:
     return 12 if unit < 0xDC00 and 0xDC00 <= low <= 0xDFFF else UNSURE
 
 
-@_njit
+@kernel
 def _character_width(data: Any, position: int, end: int) -> int:
     """Return how long the UTF-8 character of several bytes here is, `UNSURE` when it is none."""
     first = data[position]
@@ -160,7 +158,7 @@ def _character_width(data: Any, position: int, end: int) -> int:
     return width
 
 
-@_njit
+@kernel
 def _string_end(data: Any, position: int, end: int) -> int:
     """Return where the string that begins with the quote at a position ends, behind its quote."""
     position += 1
@@ -189,14 +187,14 @@ def _string_end(data: Any, position: int, end: int) -> int:
     return UNSURE
 
 
-@_njit
+@kernel
 def _digits_end(data: Any, position: int, end: int) -> int:
     while position < end and 48 <= data[position] <= 57:
         position += 1
     return position
 
 
-@_njit
+@kernel
 def _number_end(data: Any, position: int, end: int) -> int:
     """Return where a number ends; `UNSURE` for none, and for large ones."""
     if data[position] == 45:
@@ -222,7 +220,7 @@ def _number_end(data: Any, position: int, end: int) -> int:
     return position
 
 
-@_njit
+@kernel
 def _literal_end(data: Any, position: int, end: int) -> int:
     """Return where true, false or null ends."""
     for literal in (_TRUE, _FALSE, _NULL):
@@ -235,7 +233,7 @@ def _literal_end(data: Any, position: int, end: int) -> int:
     return UNSURE
 
 
-@_njit
+@kernel
 def _scalar_end(data: Any, position: int, end: int) -> int:
     byte = data[position]
     if byte == 34:
@@ -245,7 +243,7 @@ def _scalar_end(data: Any, position: int, end: int) -> int:
     return _literal_end(data, position, end)
 
 
-@_njit
+@kernel
 def _field_of(data: Any, begin: int, names: Any, name_ends: Any) -> int:
     """Return which of the names begins at a position, -1 for none, `_ODD_NAME` when unsure."""
     end = begin
@@ -266,7 +264,7 @@ def _field_of(data: Any, begin: int, names: Any, name_ends: Any) -> int:
     return -1
 
 
-@_njit
+@kernel
 def _spaces_end(data: Any, position: int, end: int) -> int:
     while position < end and (
         data[position] == 32 or data[position] == 10 or data[position] == 13 or data[position] == 9
@@ -275,7 +273,7 @@ def _spaces_end(data: Any, position: int, end: int) -> int:
     return position
 
 
-@_njit
+@kernel
 def _name_end(data: Any, position: int, end: int) -> int:
     """Return where the name that begins at a position ends, behind its colon."""
     if data[position] != 34:
@@ -287,7 +285,7 @@ def _name_end(data: Any, position: int, end: int) -> int:
     return position + 1 if position < end and data[position] == 58 else UNSURE
 
 
-@_njit
+@kernel
 def _after_value(byte: int, inside_object: int) -> int:
     """Return the state behind a comma or closing bracket, `UNSURE` for anything else."""
     if byte == 44:
@@ -295,7 +293,7 @@ def _after_value(byte: int, inside_object: int) -> int:
     return _AFTER if byte == (125 if inside_object else 93) else UNSURE
 
 
-@_njit
+@kernel
 def _scan_line(  # noqa: C901 - the states of one machine
     data: Any, begin: int, end: int, names: Any, name_ends: Any, values: Any
 ) -> bool:
@@ -346,7 +344,7 @@ def _scan_line(  # noqa: C901 - the states of one machine
     return _spaces_end(data, position, end) == end
 
 
-@_njit
+@kernel
 def scan_lines(
     data: Any, begins: Any, ends: Any, names: Any, name_ends: Any, values: Any, sure: Any
 ) -> None:

@@ -13,9 +13,10 @@ from __future__ import annotations
 import unicodedata
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from norcli.compiled import kernel
 
 TABLE_SIZE = 0x3000
 SEPARATOR, WORD, SPACE, IGNORED, IDEOGRAPH = 0, 1, 2, 3, 4
@@ -40,8 +41,6 @@ _NONE = np.uint64(0)
 _KIND = np.uint64(7)
 _SPACE = np.uint64(SPACE)
 _SYMBOL = np.uint64(0xFFFFFFFFFFFFFFF8)
-
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
 
 def classify(code: int) -> int:
@@ -82,7 +81,7 @@ PLAIN_BYTES = _byte_entries(escapes=False)
 JSON_BYTES = _byte_entries(escapes=True)
 
 
-@_njit
+@kernel
 def classify_wide(code: int) -> int:
     """Return the class of a code point from `TABLE_SIZE` on, by block."""
     if code == 0x3000:
@@ -104,7 +103,7 @@ def classify_wide(code: int) -> int:
     return WORD
 
 
-@_njit
+@kernel
 def mix(value: Any) -> Any:
     """Return a uint64 with every bit depending on every other (MurmurHash3's finalizer)."""
     value = np.uint64(value)
@@ -113,13 +112,13 @@ def mix(value: Any) -> Any:
     return value ^ (value >> _HALF)
 
 
-@_njit
+@kernel
 def hex_value(digit: int) -> int:
     """Return the number that a hexadecimal digit, as ASCII, stands for."""
     return digit - 48 if digit < 58 else (digit | 32) - 87
 
 
-@_njit
+@kernel
 def _code_unit(data: Any, position: int) -> int:
     """Return the code unit that four hexadecimal digits stand for."""
     unit = 0
@@ -128,7 +127,7 @@ def _code_unit(data: Any, position: int) -> int:
     return unit
 
 
-@_njit
+@kernel
 def _unescape(data: Any, position: int) -> Any:
     """Return the code point that a valid JSON escape stands for, and its width in bytes."""
     letter = np.int64(data[position + 1])
@@ -145,7 +144,7 @@ def _unescape(data: Any, position: int) -> Any:
     return letter, 2
 
 
-@_njit
+@kernel
 def _decode(data: Any, position: int) -> Any:
     """Return the code point at a byte above 127 of valid UTF-8, and its width in bytes."""
     first = np.int64(data[position])
@@ -159,7 +158,7 @@ def _decode(data: Any, position: int) -> Any:
     return (first & 0x07) << 18 | second << 12 | third << 6 | fourth, 4
 
 
-@_njit
+@kernel
 def _rare_entry(data: Any, position: int, kind: Any, codes: Any) -> Any:
     """Return the entry of a character that is not one byte, and its width in bytes."""
     if kind == _ESCAPE:
@@ -171,7 +170,7 @@ def _rare_entry(data: Any, position: int, kind: Any, codes: Any) -> Any:
     return (mix(code) & _SYMBOL) | np.uint64(classify_wide(code)), width
 
 
-@_njit
+@kernel
 def begin_text(state: Any) -> None:
     """Set the state of a text.
 
@@ -182,7 +181,7 @@ def begin_text(state: Any) -> None:
     state[0], state[1] = _TEXT_SEED_1, _TEXT_SEED_2
 
 
-@_njit
+@kernel
 def next_words(
     data: Any, position: int, end: int, table: Any, codes: Any, state: Any, words: Any, count: int
 ) -> Any:
@@ -237,7 +236,7 @@ def next_words(
     return min(position, end), count
 
 
-@_njit
+@kernel
 def next_shingles(
     data: Any, position: int, end: int, table: Any, codes: Any, ngram: int, state: Any,
     words: Any, count: int, shingles: Any,
@@ -276,7 +275,7 @@ def next_shingles(
     return position, ngram - 1, made
 
 
-@_njit
+@kernel
 def short_shingle(words: Any, count: int) -> Any:
     """Return the one shingle of a text of fewer words than an n-gram has."""
     rolling = _NONE
@@ -285,13 +284,13 @@ def short_shingle(words: Any, count: int) -> Any:
     return mix(rolling)
 
 
-@_njit
+@kernel
 def end_text(state: Any, text_hash: Any) -> None:
     """Write the 128-bit hash of a text that was read to its end."""
     text_hash[0], text_hash[1] = mix(state[0]), mix(state[1])
 
 
-@_njit
+@kernel
 def shingle_batch(
     data: Any, offsets: Any, ngram: int, table: Any, codes: Any, shingles: Any, starts: Any,
     text_hashes: Any,

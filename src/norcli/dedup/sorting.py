@@ -7,20 +7,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from norcli.compiled import kernel
 
 GROUP_SIZE = 8
 """Hashes that share their leading bits, on average."""
 LARGE_GROUP = 64
 """Groups beyond this, where hashes repeat or are not spread, are sorted by comparison."""
 
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 _ONE = np.int64(1)
 
 
-@_njit
+@kernel
 def _sort_group(keys: Any, order: Any, begin: int, end: int) -> None:
     """Sort a group in place; equal hashes keep their order."""
     if end - begin > LARGE_GROUP:
@@ -37,7 +37,7 @@ def _sort_group(keys: Any, order: Any, begin: int, end: int) -> None:
         keys[before + 1], order[before + 1] = key, index
 
 
-@_njit
+@kernel
 def _sort(keys: Any, shift: Any, ends: Any, order: Any, sorted_keys: Any) -> None:
     """Fill the order and the sorted hashes; `ends` (int64, zeros) counts the leading bits."""
     for key in keys:

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from norcli.compiled import kernel
 from norcli.dedup.shingles import mix
 
 _FNV_OFFSET = np.uint64(0xCBF29CE484222325)
@@ -21,15 +21,13 @@ _FNV_PRIME = np.uint64(0x100000001B3)
 _ROLL = np.uint64(0x9E3779B97F4A7C15)
 _ZERO, _ONE = np.uint64(0), np.uint64(1)
 
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
-
-@_njit
+@kernel
 def _is_space(byte: int) -> bool:
     return byte == 32 or 9 <= byte <= 13
 
 
-@_njit
+@kernel
 def _split_words(data: Any, offsets: Any, starts: Any, begins: Any, ends: Any, hashes: Any) -> None:
     """Find the words of texts and hash each.
 
@@ -97,7 +95,7 @@ def split_words(texts: list[bytes]) -> tuple[Words, npt.NDArray[np.int64]]:
     ), offsets  # fmt: skip
 
 
-@_njit
+@kernel
 def _roll_windows(words: Any, begin: int, end: int, width: int, out: Any) -> int:
     """Fill `out` with the hash of each window of `width` words in [begin, end); return how many."""
     gone = _ONE
@@ -113,7 +111,7 @@ def _roll_windows(words: Any, begin: int, end: int, width: int, out: Any) -> int
     return max(end - begin + 1 - width, 0)
 
 
-@_njit
+@kernel
 def find_anchors(
     words: Any, starts: Any, scopes: Any, span: int, width: int, windows: Any, anchors: Any,
     places: Any, bounds: Any,
@@ -153,7 +151,7 @@ def find_anchors(
     bounds[starts.size - 1] = count
 
 
-@_njit
+@kernel
 def find_candidates(
     words: Any, starts: Any, scopes: Any, span: int, width: int, anchor_places: Any,
     bounds: Any, repeated: Any, windows: Any, marks: Any, hashes: Any, places: Any, ends: Any,
@@ -195,7 +193,7 @@ def find_candidates(
         ends[text] = count
 
 
-@_njit
+@kernel
 def _common_bytes(texts: Any, first: int, second: int, span: int) -> int:
     """Return the length of two equal spans of words; 0 when they differ.
 
@@ -221,7 +219,7 @@ def _common_bytes(texts: Any, first: int, second: int, span: int) -> int:
         length += 1
 
 
-@_njit
+@kernel
 def mark_repeats(hashes: Any, places: Any, order: Any, texts: Any, span: int, repeats: Any) -> int:
     """Mark the spans that stand elsewhere before; return how many pairs were compared.
 
@@ -255,7 +253,7 @@ def mark_repeats(hashes: Any, places: Any, order: Any, texts: Any, span: int, re
     return compared
 
 
-@_njit
+@kernel
 def cut_spans(repeated: Any, words: int, span: int, begins: Any, text_end: int, cuts: Any) -> Any:
     """Join the repeated spans of a text to what has to be cut.
 
