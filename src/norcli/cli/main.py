@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import difflib
 import errno
+import gc
 import json
 import os
 import resource
@@ -30,6 +31,9 @@ EXTRA_OF_PACKAGE = {
     "prompt_toolkit": "chat", "trl": "align", "matplotlib": "plot",
 }  # fmt: skip
 
+COLLECT_AFTER_OBJECTS = 50_000
+"""New objects between two searches for garbage: imports make very many and hardly any garbage."""
+
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.EFBIG)
 
 _started = time.monotonic()
@@ -46,6 +50,7 @@ def main(arguments: list[str] | None = None) -> int:
     """
     words = sys.argv[1:] if arguments is None else arguments
     console = Console()
+    gc.set_threshold(COLLECT_AFTER_OBJECTS, *gc.get_threshold()[1:])
     debug = "--debug" in words or os.environ.get("NORCLI_DEBUG") == "1"
     try:
         streams.install_signal_handlers()
@@ -54,6 +59,8 @@ def main(arguments: list[str] | None = None) -> int:
         streams.stdout_binary().flush()
     except BaseException as error:
         code = _exit_code(error, console, debug)
+    if arguments is None:
+        gc.freeze()  # the process ends: what is left goes with it, unsearched
     return _close_stdout(code)
 
 
