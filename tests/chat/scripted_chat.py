@@ -1,7 +1,8 @@
 """Run the terminal with answers that were written beforehand: no model, so that it starts at once.
 
 Usage: scripted_chat.py STATE ANSWERS [WORD …], where ANSWERS is a JSON file with a list of lists of
-chunks and the words are options of ``norcli chat``.
+chunks and the words are options of ``norcli chat``. A chunk is a text; {"draft": TEXT}; or
+{"wait": FILE}, where the answer goes on once the file is there.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import json
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 from scripted_engine import ScriptedEngine
 
@@ -19,6 +21,7 @@ from norcli.chat.options import ChatOptions
 from norcli.chat.prompting import Template
 from norcli.chat.session import Session
 from norcli.chat.talk import Surroundings, find_earlier, make_terminal
+from norcli.chat.thinking import Thought
 from norcli.console import Console
 from norcli.streams import claim_stdout, install_signal_handlers
 
@@ -27,7 +30,8 @@ def main() -> None:
     claim_stdout()
     install_signal_handlers()
     state, answers, *words = sys.argv[1:]
-    engine = ScriptedEngine(json.loads(Path(answers).read_text("utf-8")), context=2000)
+    script = json.loads(Path(answers).read_text("utf-8"))
+    engine = ScriptedEngine([[_chunk(c) for c in answer] for answer in script], context=2000)
     engine.on_chunk = lambda position: time.sleep(0.002)
     options = ChatOptions(model="script", markdown="--no-markdown" not in words,
                           resume="--resume" in words)  # fmt: skip
@@ -39,6 +43,12 @@ def main() -> None:
     if earlier is not None:
         go_on_with(terminal, earlier)
     terminal.run()
+
+
+def _chunk(chunk: Any) -> str | Path:
+    if isinstance(chunk, str):
+        return chunk
+    return Thought(chunk["draft"]) if "draft" in chunk else Path(chunk["wait"])
 
 
 if __name__ == "__main__":

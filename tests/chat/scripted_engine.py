@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Generator, Sequence
+from pathlib import Path
 
 from norcli.chat.engines import GenerationCounts, ModelDescription, Sampling
+from norcli.chat.thinking import Thought
 
 
 class CharacterVocabulary:
@@ -40,7 +43,7 @@ class CharacterVocabulary:
 class ScriptedEngine:
     """Gives the chunks it was told to, one answer after the other; keeps what it was asked."""
 
-    def __init__(self, answers: list[list[str]], context: int = 1000) -> None:
+    def __init__(self, answers: Sequence[Sequence[str | Path]], context: int = 1000) -> None:
         self.description = ModelDescription(
             path="script", engine="gguf", architecture="none", context_tokens=context,
             template=None, chat_template=None,
@@ -48,7 +51,7 @@ class ScriptedEngine:
         self.context_tokens = context
         self.vocabulary = CharacterVocabulary()
         self.counts = GenerationCounts()
-        self.answers = answers
+        self.answers = list(answers)
         self.asked: list[str] = []
         self.samplings: list[Sampling] = []
         self.on_chunk: Callable[[int], None] = lambda position: None
@@ -61,9 +64,14 @@ class ScriptedEngine:
         self.counts = GenerationCounts(prompt_tokens=len(ids))
         for position, chunk in enumerate(self.answers.pop(0)):
             self.on_chunk(position)
+            while isinstance(chunk, Path) and not chunk.exists() and not stopped():
+                time.sleep(0.01)
             if stopped():
                 return
+            if isinstance(chunk, Path):
+                continue
             self.counts.new_tokens += 1
+            self.counts.draft_tokens += isinstance(chunk, Thought)
             yield chunk
         self.counts.finished = True
 

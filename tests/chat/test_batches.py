@@ -7,16 +7,18 @@ import os
 import signal
 import subprocess
 import sys
-import time
+import threading
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+from test_servers import StandIn, stand_in
 from tiny_models import PAIRS
 
 WORDS = ("--max-new-tokens", "40", "--repeat-penalty", "1.1")
 
 
-def run(model: Path, source: Path, target: Path, *words: str) -> subprocess.Popen[bytes]:
+def run(model: Path | str, source: Path, target: Path, *words: str) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-m", "norcli", "chat", str(model), "--jsonl", str(source), "-o",
          str(target), *WORDS, *words],
@@ -48,22 +50,48 @@ def test_batch_size_changes_no_answer(
     assert [json.loads(line)["id"] for line in outputs[0].splitlines()] == list(range(23))
 
 
+class Holding(StandIn):
+    """Answers with the prompt; holds one request back until its client is gone."""
+
+    asked: ClassVar[list[str]] = []
+    held: ClassVar[str] = ""
+    arrived: ClassVar[threading.Event] = threading.Event()
+
+    def do_POST(self) -> None:
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        prompt = request["messages"][-1]["content"]
+        self.asked.append(prompt)
+        if prompt == self.held:
+            self.arrived.set()
+            self.connection.recv(1)
+            return
+        event = {"choices": [{"delta": {"content": prompt.upper()}, "finish_reason": "stop"}]}
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(f"data: {json.dumps(event)}\n\ndata: [DONE]\n\n".encode())
+
+
 def test_killed_run_goes_on_with_the_same_bytes(
-    gguf_model: Path, source: Path, tmp_path: Path
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    whole, target = tmp_path / "whole.jsonl", tmp_path / "out.jsonl"
+    source, target = tmp_path / "in.jsonl", tmp_path / "out.jsonl"
+    prompts = [f"elv {number}" for number in range(9)]
+    source.write_text("".join(json.dumps({"prompt": prompt}) + "\n" for prompt in prompts))
     words = ("--batch-size", "2", "--resume")
-    assert run(gguf_model, source, whole, *words).wait(60) == 0
-    part, journal = (tmp_path / "out.jsonl.resume" / name for name in ("part-output", "journal"))
-    kills = 0
-    while not target.exists() or journal.exists():
-        process = run(gguf_model, source, target, *words)
-        before = part.stat().st_size if part.exists() else 0
-        deadline = time.monotonic() + 30
-        while kills < 4 and process.poll() is None and time.monotonic() < deadline:
-            if part.exists() and part.stat().st_size > before:
-                process.send_signal(signal.SIGKILL)
-                kills += process.wait() == -signal.SIGKILL
-        assert process.wait(60) in (0, -signal.SIGKILL)
-    assert kills >= 1
-    assert target.read_bytes() == whole.read_bytes()
+    asked: list[str] = []
+    monkeypatch.setattr(Holding, "asked", asked)
+    with stand_in(kind=Holding) as url:
+        for held in ("elv 4", "elv 7"):
+            Holding.held = held
+            Holding.arrived.clear()
+            process = run(url, source, target, *words)
+            assert Holding.arrived.wait(60)
+            process.send_signal(signal.SIGKILL)
+            assert process.wait(60) == -signal.SIGKILL
+            assert not target.exists()
+        Holding.held = ""
+        asked.clear()
+        assert run(url, source, target, *words).wait(60) == 0
+    assert sorted(asked) == prompts[6:]
+    answers = [json.loads(line)["completion"] for line in target.read_text().splitlines()]
+    assert answers == [prompt.upper() for prompt in prompts]

@@ -18,6 +18,9 @@ from typing import Any, ClassVar
 import pytest
 from tiny_models import RIVER, RIVER_ANSWER
 
+from norcli.chat.engines import Sampling, describe_model, open_engine
+from norcli.chat.options import ChatOptions
+from norcli.console import Console
 from norcli.hosting.options import ServeOptions
 from norcli.hosting.serve import ModelServer, plan_server
 
@@ -34,10 +37,10 @@ def chat(*words: str, given: str = "", key: str = "") -> subprocess.CompletedPro
 
 
 class StandIn(http.server.BaseHTTPRequestHandler):
-    """Answers as its fault says; keeps what it was asked."""
+    """Answers as its fault says."""
 
     fault: ClassVar[str] = ""
-    asked: ClassVar[list[dict[str, Any]]] = []
+    usage: ClassVar[Any] = None  # given in a last event, where it is anything
 
     def log_message(self, format: str, *args: object) -> None:
         pass
@@ -57,7 +60,7 @@ class StandIn(http.server.BaseHTTPRequestHandler):
         self.wfile.write(body.encode())
 
     def do_POST(self) -> None:
-        self.asked.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.rfile.read(int(self.headers["Content-Length"]))
         if self.fault == "400":
             self.send_response(400)
             self.end_headers()
@@ -68,6 +71,9 @@ class StandIn(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         for event in EVENTS[:2] if self.fault in ("broken", "error", "garbage") else EVENTS:
             self.wfile.write(f"data: {json.dumps(event)}\r\n\r\n: ping\n\n".encode())
+        if self.usage is not None:
+            last = {"choices": [], "usage": self.usage}
+            self.wfile.write(f"data: {json.dumps(last)}\n\n".encode())
         if self.fault == "error":
             self.wfile.write(b'data: {"error": {"message": "out of memory"}}\n\n')
         elif self.fault == "garbage":
@@ -77,8 +83,8 @@ class StandIn(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def stand_in(fault: str = "") -> Iterator[str]:
-    handler = type("Handler", (StandIn,), {"fault": fault, "asked": []})
+def stand_in(fault: str = "", kind: type[StandIn] = StandIn) -> Iterator[str]:
+    handler = type("Handler", (kind,), {"fault": fault})
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -170,3 +176,36 @@ def test_unknown_model_name_is_told_with_those_there_are() -> None:
         assert chat(url, "--prompt", "Hei", "--model-name", "b").stdout == "Glomma.\n"
         result = chat(url, "--prompt", "Hei", "--model-name", "c")
     assert (result.returncode, result.stderr.partition("\n")[2]) == (66, "hint: it has: a, b\n")
+
+
+class Waiting(StandIn):
+    """Says a word, then nothing more until nobody listens."""
+
+    left: ClassVar[threading.Event] = threading.Event()
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        if self.fault != "mute":
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(f"data: {json.dumps(EVENTS[1])}\n\n".encode())
+        self.connection.settimeout(60)
+        assert self.connection.recv(1) == b""
+        self.left.set()
+
+
+@pytest.mark.parametrize("fault", ["", "mute"])
+def test_stopping_hangs_up_at_once(fault: str) -> None:
+    Waiting.left.clear()
+    with stand_in(fault, Waiting) as url:
+        engine = open_engine(describe_model(url), ChatOptions(model=url), Console.silent())
+        waited: list[int] = []
+        pieces = engine.generate(
+            [{"role": "user", "content": "Hei"}], Sampling(),
+            lambda: (bool(fault) and len(waited) == 3) or waited.append(1),
+        )  # fmt: skip
+        if not fault:
+            assert next(pieces) == "Glom"
+            pieces.close()
+        assert list(pieces) == []
+        assert Waiting.left.wait(30)

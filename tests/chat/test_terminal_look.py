@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -18,13 +19,14 @@ PASTE = "\x1b[200~{}\x1b[201~"
 TAB = "\t"
 IDLE = r"\d+ of 2000 token"  # beside the prompt, once it takes keys
 Start = Callable[..., PseudoTerminal]
+Chunk = str | dict[str, str]
 
 
 @pytest.fixture()
 def start(tmp_path: Path) -> Iterator[Start]:
     opened: list[PseudoTerminal] = []
 
-    def open_one(*answers: list[str], words: tuple[str, ...] = (), colors: bool = True,
+    def open_one(*answers: Sequence[Chunk], words: tuple[str, ...] = (), colors: bool = True,
                  term: str = "xterm-256color") -> PseudoTerminal:  # fmt: skip
         script = tmp_path / f"answers-{len(opened)}.json"
         script.write_text(json.dumps(answers))
@@ -215,3 +217,61 @@ def test_full_context_tells_what_is_left_out(start: Start) -> None:
         chat.expect(rf"{answer}\.")
     chat.expect("the context is full: without the 1 oldest turns|without the 2 oldest turns")
     chat.expect("oldest turns left out")
+
+
+def shows(chat: PseudoTerminal, pattern: str) -> Callable[[], bool]:
+    return lambda: any(re.fullmatch(pattern, line) for line in chat.lines())
+
+
+@pytest.mark.parametrize("colors", [True, False])
+def test_draft_grows_on_one_line_until_the_answer_comes(
+    start: Start, tmp_path: Path, colors: bool
+) -> None:
+    gates = [tmp_path / "mer", tmp_path / "svar"]
+    draft: list[Chunk] = [{"draft": "Først elvene."}, {"wait": str(gates[0])},
+                          {"draft": " Så\nlengdene."}, {"wait": str(gates[1])}]  # fmt: skip
+    chat = start([*draft, " **Glomma**"], colors=colors)
+    chat.type("Elver?\r")
+    chat.wait_for(shows(chat, r"thinking \d+ s, 1 tokens: Først elvene\."))
+    gates[0].touch()
+    chat.wait_for(shows(chat, r"thinking \d+ s, 2 tokens: Først elvene\. Så lengdene\."))
+    if colors:
+        assert "\x1b[2mthinking" in chat.raw
+    gates[1].touch()
+    chat.expect(r"thought for \d+\.\d s, 2 tokens; /think shows it")
+    chat.expect("Glomma")
+    chat.expect(IDLE)
+    assert not shows(chat, ".*thinking.*")()
+    assert ("\x1b[2mthought" in chat.raw) == colors
+    chat.type("/think\r")
+    chat.expect(r"Først elvene\. Så\s+lengdene\.")
+
+
+def test_draft_that_is_stopped_is_folded(start: Start, tmp_path: Path) -> None:
+    chat = start([{"draft": "Hm."}, {"wait": str(tmp_path / "aldri")}], [" Ja."])
+    chat.type("Elver?\r")
+    chat.wait_for(shows(chat, r"thinking \d+ s, 1 tokens: Hm\."))
+    chat.type(CTRL_C)
+    chat.expect("thought for .* 1 tokens")
+    chat.expect("stopped; /regen answers again")
+    chat.expect(IDLE)
+    chat.type("/regen\r")
+    chat.expect(r"Ja\.")
+
+
+def test_draft_on_a_dumb_terminal_is_two_notes(start: Start) -> None:
+    chat = start([{"draft": "Hm."}, {"draft": " Tja."}, " Ja."], term="dumb")
+    chat.type("Elver?\n")
+    chat.expect("thinking …\\s+thought for .* 2 tokens; /think shows it\\s+Ja")
+    assert "Hm" not in chat.raw
+    assert "\x1b" not in chat.raw
+
+
+def test_prompt_that_takes_long_is_told_meanwhile(start: Start, tmp_path: Path) -> None:
+    chat = start([{"wait": str(tmp_path / "svar")}, " Ja."])
+    chat.type("Elver?\r")
+    chat.expect(r"reading \d+ tokens, \d+ s")
+    (tmp_path / "svar").touch()
+    chat.expect(r"Ja\.")
+    chat.expect(IDLE)
+    assert not shows(chat, ".*reading.*")()

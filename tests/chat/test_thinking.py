@@ -128,7 +128,7 @@ def test_draft_is_folded_on_a_terminal(thinkers: dict[str, Path], tmp_path: Path
     try:
         terminal.expect("/help lists")
         terminal.type(REQUEST + "\r")
-        terminal.expect("thinking; /think shows the draft afterwards")
+        terminal.expect(r"thought for \d+\.\d s, 4 tokens; /think shows it")
         terminal.expect(ANSWER)
         terminal.type("/think\r")
         terminal.expect("en to tre en\\s")

@@ -19,6 +19,8 @@ from norcli.errors import DataError, InputMissingError, UsageError
 
 REPEAT_WINDOW = 64
 LARGEST_DEFAULT_CONTEXT = 4096
+# Stands for the context of a server that does not tell it.
+UNKNOWN_CONTEXT = 1 << 20
 GGUF_MAGIC = b"GGUF"
 URL_SCHEMES = ("http://", "https://")
 
@@ -64,22 +66,31 @@ class GenerationCounts:
     Attributes:
         prompt_tokens: Tokens given.
         new_tokens: Tokens made, the end token not counted.
+        draft_tokens: How many of them were a draft.
         prompt_seconds: Time to the first token.
         seconds: Time of the whole answer.
         finished: Whether the model ended the answer itself, rather than a limit or a person.
+        is_exact: Whether tokens were counted; False where a server has not told them, and
+            pieces of text stand for them.
     """
 
     prompt_tokens: int = 0
     new_tokens: int = 0
+    draft_tokens: int = 0
     prompt_seconds: float = 0.0
     seconds: float = 0.0
     finished: bool = False
+    is_exact: bool = True
 
     @property
     def tokens_per_second(self) -> float:
         """Tokens a second after the first."""
         elapsed = self.seconds - self.prompt_seconds
         return max(self.new_tokens - 1, 0) / elapsed if elapsed > 0 else 0.0
+
+
+class ContextFullError(DataError):
+    """A server says that a conversation is longer than its context."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +112,11 @@ class ModelDescription:
     context_tokens: int
     template: str | None
     chat_template: str | None
+
+    @property
+    def has_tokens(self) -> bool:
+        """Whether prompts are token ids here; a server keeps its tokens to itself."""
+        return self.engine != "url"
 
 
 class Vocabulary(Protocol):

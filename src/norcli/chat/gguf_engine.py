@@ -202,6 +202,7 @@ class GgufEngine:
             for token in self._token_ids(choice):
                 known.append(token)
                 thoughts.feed(token)
+            counts.draft_tokens = thoughts.tokens
             yield thoughts.piece(choice["text"])
             if thoughts.forced_id is not None:
                 return

@@ -7,11 +7,12 @@ see `answers` for those and `terminal` for the interactive one.
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from typing import Any
 
-from norcli.chat.engines import Engine, GenerationCounts, Sampling
+from norcli.chat.context_use import ContextUse, ServerMeter
+from norcli.chat.engines import ContextFullError, Engine, GenerationCounts, Sampling
 from norcli.chat.prompting import Message, Template, encode_prompt
 from norcli.chat.stopping import AnswerText
 from norcli.chat.thinking import Thought, within_room
@@ -62,6 +63,7 @@ class Session:
         self.thinking = ""
         self.mode = "answer"
         self._answers = 0
+        self._meter = ServerMeter()
 
     @property
     def counts(self) -> GenerationCounts:
@@ -70,8 +72,7 @@ class Session:
 
     def record(self) -> list[Message]:
         """Return the conversation with its system message, as it is saved."""
-        system = [{"role": "system", "content": self.system}] if self.system else []
-        return [*system, *self.messages]
+        return [*self._system_message(), *self.messages]
 
     def restore(self, messages: Sequence[Message]) -> None:
         """Take over a saved conversation; a system message in it replaces the present one."""
@@ -144,7 +145,7 @@ class Session:
         is_kept = True
         try:
             # Closed here rather than by the garbage collector, so that the engine is free again.
-            with closing(self.engine.generate(ids, sampling, stopped)) as stream:
+            with closing(self._pieces(messages, ids, sampling, stopped)) as stream:
                 for chunk in stream:
                     if isinstance(chunk, Thought):
                         self.thinking += chunk
@@ -165,43 +166,92 @@ class Session:
         finally:
             if is_kept:
                 self.messages = [*messages, {"role": "assistant", "content": answer.text}]
+                self._learn()
 
-    def used_tokens(self) -> int:
-        """Return how many tokens of the context the conversation takes up before the next request.
+    def _pieces(
+        self, messages: list[Message], ids: list[Any], sampling: Sampling,
+        stopped: Callable[[], bool],
+    ) -> Generator[str]:  # fmt: skip
+        """Yield what the engine gives; without the oldest turns if a server says it is too much."""
+        while True:
+            try:
+                with closing(self.engine.generate(ids, sampling, stopped)) as stream:
+                    yield from stream
+                return
+            except ContextFullError:
+                if len(kept_turns(messages, self.dropped_turns + 1)) == 0:
+                    raise
+                self.dropped_turns += 1
+                ids, _ = self.fit(messages)
+
+    def _learn(self) -> None:
+        counts = self.counts
+        if not self.engine.description.has_tokens and counts.is_exact:
+            tokens = counts.prompt_tokens + counts.new_tokens - counts.draft_tokens
+            self._meter.learn(self._in_context(), tokens)
+
+    def _in_context(self) -> list[Message]:
+        return [*self._system_message(), *kept_turns(self.messages, self.dropped_turns)]
+
+    def _system_message(self) -> list[Message]:
+        return [{"role": "system", "content": self.system}] if self.system else []
+
+    def context_use(self) -> ContextUse:
+        """Return how much of the context the conversation takes up before the next request.
 
         Turns that no longer fit are not counted.
         """
         if not self.messages:
-            return 0
+            return ContextUse(0)
+        if not self.engine.description.has_tokens:
+            return self._meter.use(self._in_context())
         try:
             ids, _ = self.fit([*self.messages, {"role": "user", "content": ""}])
         except DataError:
-            return self.engine.context_tokens
-        return len(ids)
+            return ContextUse(self.engine.context_tokens)
+        return ContextUse(len(ids))
 
-    def fit(self, messages: Sequence[Message]) -> tuple[list[int], int]:
+    def fit(self, messages: Sequence[Message]) -> tuple[list[Any], int]:
         """Return the prompt's ids and how many of the oldest turns had to be left out.
+
+        Only a server knows what fits in its context: there as many are left out as it has made
+        necessary so far.
 
         Raises:
             DataError: The last request alone does not fit.
         """
-        system = [{"role": "system", "content": self.system}] if self.system else []
+        system = self._system_message()
+        if not self.engine.description.has_tokens:
+            kept = kept_turns(messages, self.dropped_turns)
+            dropped = self.dropped_turns if kept else 0
+            prompt = [*system, *(kept or messages)]
+            return encode_prompt(self.template, prompt, self.engine.vocabulary), dropped
         context = self.engine.context_tokens
         most = context - min(self.sampling.max_new_tokens, max(context // FREE_PART, 1))
-        starts = [i for i, message in enumerate(messages) if message["role"] == "user"]
         ids: list[int] = []
-        for dropped, start in enumerate(starts):
-            # The first turn keeps what stands before it, such as a system message of a record.
-            kept = messages if dropped == 0 else messages[start:]
+        dropped = 0
+        while kept := kept_turns(messages, dropped):
             ids = encode_prompt(self.template, [*system, *kept], self.engine.vocabulary)
             if len(ids) <= most:
                 return ids, dropped
-        if not starts:
+            dropped += 1
+        if dropped == 0:
             raise DataError("a conversation to answer must end with a request")
         if len(ids) < context:
-            return ids, len(starts) - 1
+            return ids, dropped - 1
         raise DataError(
             f"the prompt has {len(ids)} tokens, more than the context of {context}",
             hint="shorten it" if context >= self.engine.description.context_tokens
             else f"give --context, at most {self.engine.description.context_tokens}",
         )  # fmt: skip
+
+
+def kept_turns(messages: Sequence[Message], dropped: int) -> list[Message]:
+    """Return a conversation without its oldest turns; nothing where it has not so many.
+
+    The first turn includes what stands before it, such as a system message of a record.
+    """
+    starts = [i for i, message in enumerate(messages) if message["role"] == "user"]
+    if dropped >= len(starts):
+        return []
+    return list(messages if dropped == 0 else messages[starts[dropped] :])

@@ -14,6 +14,9 @@ from typing import BinaryIO
 
 from norcli.chat.answers import AnswerTotals
 from norcli.chat.commands import find_command
+from norcli.chat.context_use import ContextUse
+from norcli.chat.engines import UNKNOWN_CONTEXT
+from norcli.chat.live_line import DIM, PLAIN, LiveLine
 from norcli.chat.reading import LineReader
 from norcli.chat.rendering import MarkdownView, PlainView, View
 from norcli.chat.sanitize import Sanitizer, clean
@@ -24,8 +27,6 @@ from norcli.chat.transcript import Transcript
 from norcli.console import Console
 from norcli.errors import NorcliError
 from norcli.streams import Interruption, stop_requests
-
-DIM, PLAIN = "\x1b[2m", "\x1b[0m"
 
 
 class Terminal:
@@ -80,10 +81,11 @@ class Terminal:
     def run(self) -> None:
         """Talk until the user leaves."""
         description = self.session.engine.description
+        context = self.session.engine.context_tokens
         self.note(
-            f"{description.path}: {description.architecture}, "
-            f"context {self.session.engine.context_tokens} tokens, "
-            f"template {self.session.template.name}"
+            f"{description.path}: {description.architecture}, context "
+            + ("unknown" if context == UNKNOWN_CONTEXT else f"{context} tokens")
+            + f", template {self.session.template.name}"
         )
         self.note("/help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves")
         while not self.has_ended:
@@ -126,16 +128,22 @@ class Terminal:
         Args:
             ask: Starts the answer; it is given the function that says whether to stop.
         """
-        sanitizer, view = Sanitizer(), self._view()
+        sanitizer, view, live = Sanitizer(), self._view(), LiveLine(self.console)
         with stop_requests() as stop, self.reader.silenced():
+
+            def stopped() -> bool:
+                live.wait(self.session.counts.prompt_tokens)
+                return stop.requested
+
             try:
-                for text in ask(lambda: stop.requested):
-                    if not isinstance(text, Thought):
-                        view.feed(sanitizer.feed(text))
-                    elif self.session.thinking == text:
-                        # Folded: the draft itself is shown by /think.
-                        self.note("thinking; /think shows the draft afterwards")
+                for text in ask(stopped):
+                    if isinstance(text, Thought):
+                        live.think(text, self.session.counts.draft_tokens)
+                        continue
+                    live.fold()
+                    view.feed(sanitizer.feed(text))
             finally:
+                live.fold()
                 view.feed(sanitizer.flush())
                 view.finish()
         self.totals.add(self.session.counts)
@@ -154,12 +162,17 @@ class Terminal:
     def speed(self) -> str:
         """Return the counts of the last answer as one line."""
         counts = self.session.counts
-        context = self.session.engine.context_tokens
-        used = counts.prompt_tokens + counts.new_tokens
+        use = ContextUse(counts.prompt_tokens + counts.new_tokens)
+        what, unit = f"{counts.prompt_tokens} + {counts.new_tokens} tokens", "tokens"
+        if not counts.is_exact:
+            use, unit = self.session.context_use(), "pieces"
+            what = f"{counts.new_tokens} pieces, tokens not told"
+        if counts.draft_tokens:
+            what += f" ({counts.draft_tokens} of them draft)"
         return (
-            f"{counts.prompt_tokens} + {counts.new_tokens} tokens, first after "
-            f"{counts.prompt_seconds:.2f} s, then {counts.tokens_per_second:.1f} tokens/s; "
-            f"{used} of {context} tokens of context"
+            f"{what}, first after {counts.prompt_seconds:.2f} s, then "
+            f"{counts.tokens_per_second:.1f} {unit}/s; "
+            f"{use.of(self.session.engine.context_tokens)} of context"
         )
 
     def note(self, text: str) -> None:
@@ -181,13 +194,13 @@ class Terminal:
     def status(self) -> str:
         """Return what stands beside the prompt: the model, and how full its context is."""
         session = self.session
-        used, most = session.used_tokens(), session.engine.context_tokens
         parts = [Path(session.engine.description.path).name, session.template.name]
-        parts.append(f"{used} of {most} tokens")
+        parts.append(session.context_use().of(session.engine.context_tokens))
         if session.dropped_turns:
             parts.append(f"{session.dropped_turns} oldest turns left out")
         if self.totals.answers:
-            parts.append(f"{session.counts.tokens_per_second:.1f} tokens/s")
+            unit = "tokens" if session.counts.is_exact else "pieces"
+            parts.append(f"{session.counts.tokens_per_second:.1f} {unit}/s")
         return clean("  ".join(parts))
 
     def _view(self) -> View:

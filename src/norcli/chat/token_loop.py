@@ -68,6 +68,7 @@ class TokenLoop:
         self.ended = self._counts.new_tokens >= self._most
         if not self._thoughts.is_mark(token):
             self._thoughts.feed(token)
+            self._counts.draft_tokens = self._thoughts.tokens
             text = self._thoughts.piece(self._decoder.feed(token))
             return [text] if text else []
         rest = self.flush()

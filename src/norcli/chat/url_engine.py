@@ -10,15 +10,23 @@ from __future__ import annotations
 
 import http.client
 import json
+import socket
 import ssl
 import threading
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 from urllib.parse import urlsplit
 
 from norcli.chat.background import Producer, answer_together
-from norcli.chat.engines import GenerationCounts, ModelDescription, Sampling
+from norcli.chat.engines import (
+    UNKNOWN_CONTEXT,
+    ContextFullError,
+    GenerationCounts,
+    ModelDescription,
+    Sampling,
+)
 from norcli.chat.thinking import Thought
 from norcli.errors import (
     DataError,
@@ -29,7 +37,6 @@ from norcli.errors import (
     UsageError,
 )
 
-UNKNOWN_CONTEXT = 1 << 20
 LONGEST_EVENT_BYTES = 1 << 24
 KEY_HINT = "set NORCLI_API_KEY, or give --api-key-file FILE"
 
@@ -117,7 +124,7 @@ class UrlEngine:
         Raises:
             NorcliError: The server refuses, or breaks off.
         """
-        self.counts = GenerationCounts()
+        self.counts = GenerationCounts(is_exact=False)
         return self._stream(ids, sampling, stopped, self.counts)
 
     def generate_together(
@@ -145,33 +152,38 @@ class UrlEngine:
         counts: GenerationCounts,
     ) -> Generator[str]:  # fmt: skip
         started = time.perf_counter()
+        counts.is_exact = False
         path, request = _request(self._model, ids, sampling)
-        producer = Producer(lambda put, cancelled: self._ask(path, request, put, cancelled))
+        line = _Line()
+        producer = Producer(lambda put, cancelled: self._ask(path, request, put, line))
         try:
             for event in producer.read(stopped):
-                if isinstance(event.get("usage"), dict):
-                    counts.prompt_tokens = int(event["usage"].get("prompt_tokens") or 0)
-                    counts.new_tokens = int(event["usage"].get("completion_tokens") or 0)
-                for choice in event.get("choices") or []:
+                for choice in _objects(event.get("choices")):
                     counts.finished |= choice.get("finish_reason") == "stop"
                     for piece in _pieces(choice):
                         if not counts.prompt_seconds:
                             counts.prompt_seconds = time.perf_counter() - started
                         # Until the server says how many: most send a token at a time.
                         counts.new_tokens += 1
+                        counts.draft_tokens += isinstance(piece, Thought)
                         yield piece
+                _take_usage(event.get("usage"), counts)
         finally:
+            # A server that nobody listens to any more shall stop, and not wait for its next word.
+            line.hang_up()
             counts.seconds = time.perf_counter() - started
 
     def _ask(
-        self, path: str, request: dict[str, Any], put: Callable[[Any], None],
-        cancelled: threading.Event,
-    ) -> None:  # fmt: skip
-        with self._open("POST", path, request) as response:
-            for event in _events(self.description.path, response, cancelled):
+        self, path: str, request: dict[str, Any], put: Callable[[Any], None], line: _Line
+    ) -> None:
+        with self._open("POST", path, request, line) as response:
+            for event in _events(self.description.path, response):
                 put(event)
 
-    def _open(self, method: str, path: str, request: dict[str, Any] | None = None) -> _Answer:
+    def _open(
+        self, method: str, path: str, request: dict[str, Any] | None = None,
+        line: _Line | None = None,
+    ) -> _Answer:  # fmt: skip
         host, port = self._url.hostname or "", self._url.port
         connection: http.client.HTTPConnection
         if self._url.scheme == "https":
@@ -180,6 +192,9 @@ class UrlEngine:
             connection = http.client.HTTPConnection(host, port, timeout=self._timeout)
         body = None if request is None else json.dumps(request).encode()
         try:
+            connection.connect()
+            if line is not None:
+                line.connected(connection.sock)
             connection.request(method, self._url.path.rstrip("/") + path, body, self._headers)
             response = connection.getresponse()
             if response.status != http.HTTPStatus.OK:
@@ -195,9 +210,9 @@ class UrlEngine:
     def _find_model(self, wanted: str | None) -> dict[str, Any]:
         with self._open("GET", "/models") as response:
             try:
-                listed = json.loads(response.read())["data"]
+                listed = json.loads(response.read(LONGEST_EVENT_BYTES))["data"]
                 models = {str(model["id"]): dict(model) for model in listed}
-            except (ValueError, TypeError, KeyError) as error:
+            except (ValueError, TypeError, KeyError, RecursionError) as error:
                 raise UnavailableError(
                     "does not answer like an OpenAI-compatible server", path=self.description.path,
                     hint="the URL usually ends in /v1",
@@ -212,6 +227,34 @@ class UrlEngine:
             raise InputMissingError(f'has no model "{wanted}"', path=self.description.path,
                                     hint=f"it has: {known}")  # fmt: skip
         return models[wanted]
+
+
+class _Line:
+    """The connection of one answer, which another thread may cut at any moment."""
+
+    def __init__(self) -> None:
+        self._socket: socket.socket | None = None
+        self._is_cut = False
+        self._lock = threading.Lock()
+
+    def connected(self, opened: socket.socket) -> None:
+        """Take the connection once there is one."""
+        with self._lock:
+            self._socket = opened
+            if self._is_cut:
+                _cut(opened)
+
+    def hang_up(self) -> None:
+        """Cut it; who waits for the server is told at once."""
+        with self._lock:
+            self._is_cut = True
+            if self._socket is not None:
+                _cut(self._socket)
+
+
+def _cut(opened: socket.socket) -> None:
+    with suppress(OSError):  # it has ended already
+        opened.shutdown(socket.SHUT_RDWR)
 
 
 class _Answer:
@@ -255,15 +298,13 @@ def _request(model: str, ids: Sequence[Any], sampling: Sampling) -> tuple[str, d
     return "/chat/completions", {"messages": messages, **settings}
 
 
-def _events(
-    url: str, response: http.client.HTTPResponse, cancelled: threading.Event
-) -> Iterator[dict[str, Any]]:
+def _events(url: str, response: http.client.HTTPResponse) -> Iterator[dict[str, Any]]:
     """Yield the JSON of server-sent events until the stream's own end.
 
     Raises:
         IOFailureError: The stream ends before it says so, or holds something else.
     """
-    while not cancelled.is_set():
+    while True:
         line = response.readline(LONGEST_EVENT_BYTES)
         if not line:
             raise _broken(url)
@@ -274,7 +315,7 @@ def _events(
             return
         try:
             event = json.loads(value)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise _broken(url) from error
         if not isinstance(event, dict):
             raise _broken(url)
@@ -283,8 +324,29 @@ def _events(
         yield event
 
 
+def _objects(value: Any) -> list[dict[str, Any]]:
+    return [item for item in value if isinstance(item, dict)] if isinstance(value, list) else []
+
+
+def _take_usage(usage: Any, counts: GenerationCounts) -> None:
+    """Take a server's own count of tokens in place of ours; most give it once, at the end."""
+    if not isinstance(usage, dict):
+        return
+    told = [usage.get(name) for name in ("prompt_tokens", "completion_tokens")]
+    if not all(isinstance(number, int) and number >= 0 for number in told) or not told[0]:
+        return
+    counts.prompt_tokens, counts.new_tokens = (int(number or 0) for number in told)
+    details = usage.get("completion_tokens_details")
+    drafted = details.get("reasoning_tokens") if isinstance(details, dict) else None
+    if isinstance(drafted, int):
+        counts.draft_tokens = drafted
+    counts.draft_tokens = min(counts.draft_tokens, counts.new_tokens)
+    counts.is_exact = True
+
+
 def _pieces(choice: dict[str, Any]) -> Iterator[str]:
-    delta = choice.get("delta") or {}
+    delta = choice.get("delta")
+    delta = delta if isinstance(delta, dict) else {}
     thought = delta.get("reasoning_content") or delta.get("reasoning")
     if isinstance(thought, str) and thought:
         yield Thought(thought)
@@ -305,10 +367,12 @@ def _context_of(model: dict[str, Any]) -> int:
 
 def _refusal(url: str, response: http.client.HTTPResponse, timeout: float) -> NorcliError:
     status = response.status
+    answer: Any = None
     try:
-        said = _message(json.loads(response.read(1 << 16)))
-    except (ValueError, OSError, http.client.HTTPException):
-        said = response.reason
+        answer = json.loads(response.read(1 << 16))
+        said = _message(answer)
+    except (ValueError, RecursionError, OSError, http.client.HTTPException):
+        said = " ".join(response.reason.split())[:200]
     if status in (401, 403):
         return UnavailableError(f"the server does not accept the key ({status})", path=url,
                                 hint=KEY_HINT)  # fmt: skip
@@ -316,7 +380,8 @@ def _refusal(url: str, response: http.client.HTTPResponse, timeout: float) -> No
         return InputMissingError(f"the server does not know this address or model (404): {said}",
                                  path=url, hint="the URL usually ends in /v1")  # fmt: skip
     if status in (400, 413, 422):
-        return DataError(f"the server refuses the request ({status}): {said}", path=url)
+        kind = ContextFullError if _is_full(answer) else DataError
+        return kind(f"the server refuses the request ({status}): {said}", path=url)
     return UnavailableError(f"the server cannot answer ({status}): {said}", path=url)
 
 
@@ -337,6 +402,17 @@ def _unreachable(url: str, error: Exception, timeout: float) -> NorcliError:
 
 def _broken(url: str) -> NorcliError:
     return IOFailureError("the server broke off in the middle of its answer", path=url)
+
+
+def _is_full(answer: Any) -> bool:
+    """Whether a refusal is about the context: llama.cpp says so by type, others by code or word."""
+    error = answer.get("error", answer) if isinstance(answer, dict) else None
+    if not isinstance(error, dict):
+        return False
+    if error.get("type") == "exceed_context_size_error":
+        return True
+    return (error.get("code") == "context_length_exceeded"
+            or "context length" in str(error.get("message")))  # fmt: skip
 
 
 def _message(answer: Any) -> str:

@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 def run(options: ChatOptions, console: Console) -> Outcome:
     """Describe the model, then answer records, one prompt, or a person."""
     from norcli.chat.aliases import resolve_alias
-    from norcli.chat.engines import context_size, describe_model
+    from norcli.chat.engines import UNKNOWN_CONTEXT, context_size, describe_model
     from norcli.chat.prompting import choose_template
 
     options = resolve_alias(options, _config_file())
@@ -47,7 +47,8 @@ def run(options: ChatOptions, console: Console) -> Outcome:
         options.temperature = TERMINAL_TEMPERATURE if is_session else 0.0
     if options.dry_run:
         plan = asdict(description) | {
-            "template": template.name, "context_tokens": context,
+            "template": template.name,
+            "context_tokens": None if context == UNKNOWN_CONTEXT else context,
             "temperature": options.temperature,
         }  # fmt: skip
         plan["chat_template"] = description.chat_template is not None
