@@ -16,12 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from norcli.console import Console
+from norcli.dedup.collecting import batch_scopes
 from norcli.dedup.cuts import Cuts
 from norcli.dedup.gathering import Gatherer
 from norcli.dedup.lines import LineFinder
 from norcli.dedup.options import PASSAGES_OF, DedupOptions
 from norcli.dedup.reading import Item, Reading, RecordSource
-from norcli.dedup.signatures import scope_hashes
 from norcli.dedup.spans import SpanFinder
 from norcli.dedup.statistics import DedupResult
 from norcli.dedup.writing import parsed, side_file, write_item
@@ -29,6 +29,7 @@ from norcli.formats.documents import RecordWriter, format_of
 
 Scopes = npt.NDArray[np.uint64] | None
 Step = Callable[[list[bytes], Scopes], Any]
+Cutter = Callable[[list[bytes], Scopes], list[Cuts | None]]
 
 
 class _CutWriter:
@@ -102,13 +103,16 @@ class _CutWriter:
             })  # fmt: skip
 
 
-def run_cutting(options: DedupOptions, method: str, console: Console) -> DedupResult:
+def run_cutting(
+    options: DedupOptions, method: str, console: Console, cutter: Cutter | None = None
+) -> DedupResult:
     """Cut repeated passages out of the inputs.
 
     Args:
         options: Of the run.
         method: ``lines``, ``paragraphs`` or ``substring``.
         console: Told of bad records and progress.
+        cutter: Says what to cut of each text, where that was decided elsewhere.
 
     Raises:
         DataError: A bad record under --on-bad-record stop.
@@ -122,7 +126,7 @@ def run_cutting(options: DedupOptions, method: str, console: Console) -> DedupRe
             if method == "substring":
                 _cut_spans(options, source, writer, result, console)
             else:
-                _cut_lines(options, method, source, writer, console)
+                _cut_lines(options, method, source, writer, console, cutter)
             result.bytes_out = writer.out.bytes
     finally:
         source.close()
@@ -133,15 +137,19 @@ def run_cutting(options: DedupOptions, method: str, console: Console) -> DedupRe
 
 
 def _cut_lines(
-    options: DedupOptions, method: str, source: RecordSource, writer: _CutWriter, console: Console
-) -> None:
-    finder = LineFinder(
-        method == "paragraphs", options.min_chars, 0 if options.mark else options.min_words
+    options: DedupOptions, method: str, source: RecordSource, writer: _CutWriter, console: Console,
+    cutter: Cutter | None,
+) -> None:  # fmt: skip
+    find = (
+        cutter
+        or LineFinder(
+            method == "paragraphs", options.min_chars, 0 if options.mark else options.min_words
+        ).cut
     )
 
     def decide(batch: list[Reading]) -> None:
-        texts = [_encoded(reading.text) for reading in batch]
-        found = finder.cut(texts, _scopes_of([reading.record for reading in batch], options.scope))
+        texts = encoded_texts(batch)
+        found = find(texts, batch_scopes(batch, options.scope))
         for reading, text, cuts in zip(batch, texts, found, strict=True):
             writer.write(reading.item, reading.record, text, cuts)
 
@@ -167,8 +175,7 @@ def _cut_spans(
 
         def look(readings: Iterable[Reading], label: str, step: Step) -> None:
             gatherer = Gatherer(lambda batch: step(
-                [_encoded(reading.text) for reading in batch],
-                _scopes_of([reading.record for reading in batch], options.scope),
+                encoded_texts(batch), batch_scopes(batch, options.scope),
             ))  # fmt: skip
             with console.progress(label, None, "documents") as progress:
                 for reading in readings:
@@ -198,7 +205,6 @@ def _encoded(text: str) -> bytes:
     return text.encode("utf-8", "surrogatepass")
 
 
-def _scopes_of(records: list[dict[str, Any]], scope: str) -> Scopes:
-    if scope == "global":
-        return None
-    return scope_hashes([str(record.get(scope)) for record in records])
+def encoded_texts(batch: list[Reading]) -> list[bytes]:
+    """Return the texts of documents as UTF-8."""
+    return [_encoded(reading.text) for reading in batch]

@@ -8,7 +8,7 @@ for what is left of it, its lines count as never seen.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -68,6 +68,43 @@ def split_units(
 
 
 @kernel
+def settle_text(letters: Any, words: Any, begin: int, end: int, gone: Any) -> Any:
+    """Let blank lines go where they would add up around what goes of a text.
+
+    Args:
+        letters: int64, characters in each unit.
+        words: int64, words in each.
+        begin: The text's first unit.
+        end: Where its units end.
+        gone: bool, whether to cut each unit; filled for blank ones.
+
+    Returns:
+        How many units are cut that are not blank, and how many words stay.
+    """
+    cut, left = 0, 0
+    after_cut, at_blank = False, True
+    for unit in range(begin, end):
+        if letters[unit] == 0:
+            gone[unit] = after_cut and at_blank
+            at_blank = True
+            continue
+        after_cut = gone[unit]
+        if after_cut:
+            cut += 1
+        else:
+            left += words[unit]
+            at_blank = False
+    return cut, left
+
+
+@kernel
+def settle_texts(letters: Any, words: Any, bounds: Any, gone: Any, cut: Any, left: Any) -> None:
+    """Settle texts one by one; fills what `choose_units` fills for units that are decided."""
+    for text in range(bounds.size - 1):
+        cut[text], left[text] = settle_text(letters, words, bounds[text], bounds[text + 1], gone)
+
+
+@kernel
 def choose_units(
     hashes: Any, letters: Any, words: Any, bounds: Any, min_chars: int, min_words: int, table: Any,
     gone: Any, cut: Any, left: Any, slots: Any,
@@ -92,8 +129,7 @@ def choose_units(
     """
     taken = 0
     for text in range(bounds.size - 1):
-        fresh, cut[text], left[text] = 0, 0, 0
-        after_cut, at_blank = False, True
+        fresh = 0
         for unit in range(bounds[text], bounds[text + 1]):
             gone[unit] = False
             if letters[unit] >= min_chars and letters[unit] > 0:
@@ -102,20 +138,73 @@ def choose_units(
                 if slot >= 0:
                     slots[fresh] = slot
                     fresh += 1
-            cut[text] += gone[unit]
-            if letters[unit] == 0 and after_cut and at_blank:
-                gone[unit] = True  # or the blank lines around what is cut would add up
-                continue
-            after_cut = gone[unit] or (after_cut and letters[unit] == 0)
-            if not gone[unit]:
-                left[text] += words[unit]
-                at_blank = letters[unit] == 0
+        cut[text], left[text] = settle_text(letters, words, bounds[text], bounds[text + 1], gone)
         if cut[text] > 0 and left[text] < min_words:
             for index in range(fresh - 1, -1, -1):
                 table[slots[index]] = 0
         else:
             taken += fresh
     return taken
+
+
+class Units(NamedTuple):
+    """The lines or paragraphs of some texts.
+
+    Attributes:
+        ranges: int64 [units, 2], where each begins in its text, and where the next one does.
+        hashes: uint64 [units].
+        letters: int64 [units], characters in each.
+        words: int64 [units], words in each.
+        bounds: int64 [texts + 1], where each text's units begin in these.
+    """
+
+    ranges: npt.NDArray[np.int64]
+    hashes: npt.NDArray[np.uint64]
+    letters: npt.NDArray[np.int64]
+    words: npt.NDArray[np.int32]
+    bounds: npt.NDArray[np.int64]
+
+    def long(self, min_chars: int) -> npt.NDArray[np.bool_]:
+        """Return which are long enough to be cut."""
+        return self.letters >= max(min_chars, 1)
+
+    def cuts(
+        self, gone: npt.NDArray[np.bool_], cut: npt.NDArray[np.int64], left: npt.NDArray[np.int64]
+    ) -> list[Cuts | None]:
+        """Return for each text what to cut, None for nothing; the arguments of `settle_texts`."""
+        found: list[Cuts | None] = [None] * len(cut)
+        for text in np.flatnonzero(cut).tolist():
+            begin, end = self.bounds[text], self.bounds[text + 1]
+            ranges = self.ranges[begin:end][gone[begin:end]]
+            found[text] = Cuts(ranges, int(cut[text]), int(left[text]))
+        return found
+
+
+class UnitSplitter:
+    """Splits texts into lines or paragraphs and hashes them."""
+
+    def __init__(self, paragraphs: bool) -> None:
+        self._paragraphs = paragraphs
+        # With n-grams of one word the number of shingles is the number of words.
+        self._signer = Signer(1, None, 0)
+
+    def split(self, texts: list[bytes], scopes: npt.NDArray[np.uint64] | None) -> Units:
+        """Return the units of texts; those of other scopes have other hashes."""
+        data, offsets = joined(texts)
+        room = int(np.count_nonzero(data == 10)) + len(texts)
+        begins, ends, nexts = (np.empty(room, np.int64) for _ in range(3))
+        bounds = np.empty(len(texts) + 1, np.int64)
+        split_units(data, offsets, self._paragraphs, begins, ends, nexts, bounds)
+        total, counts = int(bounds[-1]), np.diff(bounds)
+        signatures, letters = self._signer.sign_ranges(
+            data, begins[:total], ends[:total], PLAIN_BYTES
+        )
+        hashes = signatures.text_hashes[:, 0].copy()
+        if scopes is not None:
+            hashes ^= np.repeat(scopes, counts)
+        ranges = np.stack([begins[:total], nexts[:total]], axis=1)
+        ranges -= np.repeat(offsets[:-1], counts)[:, None]
+        return Units(ranges, hashes, letters, signatures.shingles, bounds)
 
 
 class LineFinder:
@@ -128,42 +217,28 @@ class LineFinder:
     """
 
     def __init__(self, paragraphs: bool, min_chars: int, min_words: int) -> None:
-        self._paragraphs = paragraphs
+        self._splitter = UnitSplitter(paragraphs)
         self._min_chars = min_chars
         self._min_words = min_words
-        # With n-grams of one word the number of shingles is the number of words.
-        self._signer = Signer(1, None, 0)
         self._seen = HashSet()
 
     def cut(self, texts: list[bytes], scopes: npt.NDArray[np.uint64] | None) -> list[Cuts | None]:
         """Return for each text what to cut, None for nothing."""
-        data, offsets = joined(texts)
-        room = int(np.count_nonzero(data == 10)) + len(texts)
-        begins, ends, nexts = (np.empty(room, np.int64) for _ in range(3))
-        bounds = np.empty(len(texts) + 1, np.int64)
-        split_units(data, offsets, self._paragraphs, begins, ends, nexts, bounds)
-        total = int(bounds[-1])
-        signatures, letters = self._signer.sign_ranges(
-            data, begins[:total], ends[:total], PLAIN_BYTES
-        )
-        hashes = signatures.text_hashes[:, 0].copy()
-        if scopes is not None:
-            hashes ^= np.repeat(scopes, np.diff(bounds))
+        units = self._splitter.split(texts, scopes)
+        total = len(units.hashes)
         self._seen.reserve(total)
         gone, slots = np.empty(total, np.bool_), np.empty(total, np.int64)
         cut, left = np.empty(len(texts), np.int64), np.empty(len(texts), np.int64)
         self._seen.size += choose_units(
-            hashes, letters, signatures.shingles, bounds, self._min_chars, self._min_words,
-            self._seen.table, gone, cut, left, slots,
+            units.hashes, units.letters, units.words, units.bounds, self._min_chars,
+            self._min_words, self._seen.table, gone, cut, left, slots,
         )  # fmt: skip
-        found: list[Cuts | None] = [None] * len(texts)
-        for text in np.flatnonzero(cut).tolist():
-            units = np.flatnonzero(gone[bounds[text] : bounds[text + 1]]) + bounds[text]
-            ranges = np.stack([begins[units], nexts[units]], axis=1) - offsets[text]
-            found[text] = Cuts(ranges, int(cut[text]), int(left[text]))
-        return found
+        return units.cuts(gone, cut, left)
 
 
 def warm_up() -> None:
     """Compile the kernels, or load them from the cache."""
-    LineFinder(False, 1, 1).cut([b"en\nto\nen"], None)
+    finder = LineFinder(False, 1, 1)
+    finder.cut([b"en\nto\nen"], None)
+    one = np.ones(1, np.int64)
+    settle_texts(one, one.astype(np.int32), np.arange(2), np.zeros(1, np.bool_), one.copy(), one)
