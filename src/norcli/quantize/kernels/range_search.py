@@ -57,6 +57,16 @@ def _ranges_and_sums(cells: Any, lane: Any) -> None:
 
 
 @inlined
+def _within(scaled: np.float32, top: np.int32) -> np.int32:
+    """Round to a level from 0 to `top`, bounded first: a far value cannot be rounded by its bits.
+
+    A minimum that has moved up leaves values far below it where few weights count.
+    """
+    above = scaled if scaled > np.float32(0) else np.float32(0)
+    return np.int32(nearest(above if above < np.float32(top) else np.float32(top)))
+
+
+@inlined
 def _try_levels(cells: Any, lane: Any, top: np.int32) -> None:
     """Round every value at the lane's ISCALE and MIN, and sum what the fit needs."""
     for j in range(N):
@@ -67,9 +77,8 @@ def _try_levels(cells: Any, lane: Any, top: np.int32) -> None:
         for j in range(N):
             x = cells[i * N + j]
             w = cells[W + i * N + j]
-            level = nearest(np.float32(lane[ISCALE + j] * np.float32(x - lane[MIN + j])))
-            level = np.int32(max(np.int32(0), min(top, level)))
-            value = np.float32(level)
+            scaled = np.float32(lane[ISCALE + j] * np.float32(x - lane[MIN + j]))
+            value = np.float32(_within(scaled, top))
             cells[LEVEL + i * N + j] = value
             wl = np.float32(w * value)
             lane[SUM_L + j] = np.float32(lane[SUM_L + j] + wl)
@@ -150,7 +159,8 @@ def search_ranges(
         iscale = np.float32(levels / np.float32(lane[HIGH + j] - lane[LOW + j]))
         lane[MIN + j] = lane[LOW + j]
         lane[ISCALE + j] = iscale
-        lane[BEST_ISCALE + j] = iscale
+        # A range of subnormal numbers: the reference's first levels are all 0.
+        lane[BEST_ISCALE + j] = iscale if iscale < np.float32(np.inf) else np.float32(0)
         lane[BEST_MIN + j] = lane[LOW + j]
         lane[SCALE + j] = np.float32(np.float32(1) / iscale)
         lane[TRY_SCALE + j] = lane[SCALE + j]
@@ -180,5 +190,4 @@ def search_ranges(
 def search_level(lane: Any, j: int, value: np.float32, top: np.int32) -> np.uint8:
     """Return the level that the best candidate of lane `j` gave a value."""
     shifted = np.float32(value - lane[BEST_MIN + j])
-    level = nearest(np.float32(lane[BEST_ISCALE + j] * shifted))
-    return np.uint8(max(np.int32(0), min(top, level)))
+    return np.uint8(_within(np.float32(lane[BEST_ISCALE + j] * shifted), top))

@@ -59,7 +59,8 @@ class RangeSearch:
         high = x.amax(0)
         levels = filled(high, top)
         iscale = levels / (high - low)
-        self.minimum, self._best_iscale, self._best_min = low, iscale, low
+        self.minimum, self._best_min = low, low
+        self._best_iscale = torch.where(iscale.isinf(), torch.zeros_like(iscale), iscale)
         self.scale = filled(iscale, 1.0) / iscale
         error = self._error(self._levels(iscale, low), self.scale, low)
         for step in range(steps + 1):
@@ -75,7 +76,7 @@ class RangeSearch:
         self._best_min = torch.where(flat, low, self._best_min)
 
     def _levels(self, iscale: Tensor, minimum: Tensor) -> Tensor:
-        return nearest(iscale * (self._x - minimum)).clamp(0, self._top).float()
+        return nearest((iscale * (self._x - minimum)).clamp(0, self._top)).float()
 
     def _error(self, levels: Tensor, scale: Tensor, minimum: Tensor) -> Tensor:
         difference = (scale * levels + minimum) - self._x
@@ -103,7 +104,7 @@ class RangeSearch:
     def kept_levels(self) -> Tensor:
         """Return the levels of the best candidates, int32 [S, L]."""
         shifted = self._best_iscale * (self._x - self._best_min)
-        return nearest(shifted).clamp(0, self._top)
+        return nearest(shifted.clamp(0, self._top))
 
 
 def first_largest(x: Tensor) -> Tensor:
