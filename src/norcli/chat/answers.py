@@ -7,14 +7,14 @@ does not depend on the records around it, several at once or not.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import orjson
 
-from norcli.chat.engines import GenerationCounts, Sampling
+from norcli.chat.engines import ContextFullError, GenerationCounts, Sampling
 from norcli.chat.options import ChatOptions
 from norcli.chat.prompting import Message
 from norcli.chat.sanitize import Sanitizer
@@ -187,13 +187,38 @@ class _Run:
             return
         engine = batch[0].session.engine
         requests = [(request.ids, request.sampling) for request in batch]
-        told = engine.generate_together(requests, lambda at, text: batch[at].take(text))
+        told: Sequence[GenerationCounts | None]
+        try:
+            told = engine.generate_together(requests, lambda at, text: batch[at].take(text))
+        except DataError:
+            # A server refuses one of them: each is asked by itself, so that it is known which.
+            told = [self._answer_alone(request) for request in batch]
         for request, counts in zip(batch, told, strict=True):
+            if counts is None:
+                continue
             counts.finished |= request.answer.ended
             request.answer.flush()
             self.totals.add(counts)
             thinking = {"thinking": request.thinking.strip()} if request.thinking else {}
             yield request.record | thinking | {"completion": request.answer.text}
+
+    def _answer_alone(self, request: _Request) -> GenerationCounts | None:
+        """Answer a request by itself; None where it is a bad record to the server."""
+        session, place = request.session, request.place
+        while True:
+            request.forget()
+            asked = [(request.ids, request.sampling)]
+            try:
+                return session.engine.generate_together(asked, lambda _, t: request.take(t))[0]
+            except DataError as error:
+                if isinstance(error, ContextFullError):
+                    shorter = session.leave_out_a_turn(session.messages)
+                    if shorter is not None:
+                        _warn_of_room(place, self._console)
+                        request.ids = shorter
+                        continue
+                self._policy.handle(_at(place, error))
+                return None
 
     def end(self) -> AnswerTotals:
         """Say what was left out; return the counts."""
@@ -207,12 +232,21 @@ class _Run:
 class _Request:
     """A record that is being answered."""
 
+    place: Place
     record: dict[str, Any]
     session: Session
     ids: list[Any]
     sampling: Sampling
-    answer: AnswerText
-    thinking: str = ""
+    answer: AnswerText = field(init=False)
+    thinking: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin the answer anew."""
+        self.answer = AnswerText(self.session.template.marker, self.session.stops)
+        self.thinking = ""
 
     def take(self, text: str) -> bool:
         """Take a piece; return whether the answer is over."""
@@ -233,12 +267,19 @@ def _prepare(
         session.restore(messages)
         ids, sampling = session.prepare(session.messages)
     except DataError as error:
-        raise DataError(error.message, path=place.path, line=place.line, hint=error.hint) from error
+        raise _at(place, error) from error
     if session.dropped_turns:
-        console.warn(f"{place.path}:{place.line}: the context is full; its oldest turns were "
-                     "left out", kind="context")  # fmt: skip
-    answer = AnswerText(session.template.marker, session.stops)
-    return _Request(record, session, ids, sampling, answer)
+        _warn_of_room(place, console)
+    return _Request(place, record, session, ids, sampling)
+
+
+def _at(place: Place, error: DataError) -> DataError:
+    return DataError(error.message, path=place.path, line=place.line, hint=error.hint)
+
+
+def _warn_of_room(place: Place, console: Console) -> None:
+    console.warn(f"{place.path}:{place.line}: the context is full; its oldest turns were left out",
+                 kind="context")  # fmt: skip
 
 
 def _record_messages(record: dict[str, Any]) -> list[Message]:

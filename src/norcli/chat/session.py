@@ -179,10 +179,17 @@ class Session:
                     yield from stream
                 return
             except ContextFullError:
-                if len(kept_turns(messages, self.dropped_turns + 1)) == 0:
+                shorter = self.leave_out_a_turn(messages)
+                if shorter is None:
                     raise
-                self.dropped_turns += 1
-                ids, _ = self.fit(messages)
+                ids = shorter
+
+    def leave_out_a_turn(self, messages: Sequence[Message]) -> list[Any] | None:
+        """Return the prompt with one turn fewer than before; None where one turn is left."""
+        if not kept_turns(messages, self.dropped_turns + 1):
+            return None
+        self.dropped_turns += 1
+        return self.fit(messages)[0]
 
     def _learn(self) -> None:
         counts = self.counts
