@@ -18,12 +18,14 @@ from norcli.dedup.shingles import hex_value
 
 STRIDE = 32
 """Bytes tested at once: a loop over so many, all in unsigned bytes, becomes vector instructions."""
+LINE_STRIDE = 128
+"""Bytes looked through for a newline at once; with 32 it takes three times as long."""
 MOST_DEPTH = 60
 MOST_DIGITS = 18
 UNSURE, _ODD_NAME = -1, -2
 _VALUE, _VALUE_OR_END, _KEY, _KEY_OR_END, _AFTER = 0, 1, 2, 3, 4
 
-_STRIDE, _ONE = np.uint64(STRIDE), np.uint64(1)
+_STRIDE, _LINE_STRIDE, _ONE = np.uint64(STRIDE), np.uint64(LINE_STRIDE), np.uint64(1)
 _NEWLINE, _BLANK, _QUOTE, _BACKSLASH = np.uint8(10), np.uint8(32), np.uint8(34), np.uint8(92)
 _FOLLOWING, _NEVER, _TWO, _THREE = np.uint8(0x80), np.uint8(0xC0), np.uint8(0xC2), np.uint8(0xE0)
 """First bytes in UTF-8: of the rest of a character, of none, of two bytes, of three and more."""
@@ -44,7 +46,7 @@ def _is_blank(data: Any, begin: int, end: int) -> bool:
 @kernel
 def _stride_within_line(data: Any, position: int) -> bool:
     first, found = np.uint64(position), False
-    for index in range(_STRIDE):
+    for index in range(_LINE_STRIDE):
         found |= data[first + index] == _NEWLINE
     return not found
 
@@ -52,8 +54,8 @@ def _stride_within_line(data: Any, position: int) -> bool:
 @kernel
 def _line_end(data: Any, position: int) -> int:
     """Return where the next newline is, or the end of the data."""
-    while position + STRIDE <= data.size and _stride_within_line(data, position):
-        position += STRIDE
+    while position + LINE_STRIDE <= data.size and _stride_within_line(data, position):
+        position += LINE_STRIDE
     while position < data.size and data[position] != 10:
         position += 1
     return position
