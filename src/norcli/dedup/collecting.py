@@ -5,15 +5,14 @@ What it leaves in memory is all that the decision needs; texts and records are l
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
 from norcli.console import Console
+from norcli.dedup.ahead import map_ahead
 from norcli.dedup.banding import Banding
 from norcli.dedup.blocks import BlockSigner, Signed
 from norcli.dedup.contamination import EvaluationTexts, read_evaluation_texts
@@ -194,14 +193,4 @@ def sign_units(
 
     The kernels run without Python's lock, so threads are enough to use several cores.
     """
-    if jobs <= 1:
-        yield from map(blocks.sign, units)
-        return
-    pending: deque[Future[Signed]] = deque()
-    with ThreadPoolExecutor(jobs) as pool:
-        for unit in units:
-            pending.append(pool.submit(blocks.sign, unit))
-            if len(pending) > 2 * jobs:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
+    return map_ahead(blocks.sign, units, jobs)

@@ -9,7 +9,6 @@ change the result.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,10 +16,12 @@ import numpy as np
 import numpy.typing as npt
 
 from norcli.compiled import kernel
+from norcli.dedup.ahead import map_ahead
 from norcli.dedup.banding import Banding
 from norcli.dedup.clusters import find_root, join, roots_among, roots_of
 from norcli.dedup.minhash import agreeing_lanes
 from norcli.dedup.signatures import Signatures
+from norcli.dedup.sorting import sort_hashes
 from norcli.dedup.spilling import SpilledSignatures
 
 MAX_FAILURES = 1000
@@ -190,17 +191,20 @@ def sorted_bands(
     signatures: Signatures | SpilledSignatures, bands: int, documents: npt.NDArray[np.int64],
     jobs: int,
 ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]]:  # fmt: skip
-    """Yield for each band the documents and their keys, sorted by key; `jobs` bands at a time."""
-    if jobs <= 1 or isinstance(signatures, SpilledSignatures):
+    """Yield for each band the documents and their keys, sorted by key.
+
+    Threads sort the next bands while the caller works on one.
+    """
+    if isinstance(signatures, SpilledSignatures):
         for band in range(bands):
             yield from signatures.band_keys(band, documents)
         return
-    held = signatures
-    with ThreadPoolExecutor(jobs) as pool:
-        for first in range(0, bands, jobs):
-            some = range(first, min(first + jobs, bands))
-            for found in pool.map(lambda band: list(held.band_keys(band, documents)), some):
-                yield from found
+
+    def sort(keys: npt.NDArray[np.uint64]) -> tuple[Any, npt.NDArray[np.uint64]]:
+        order, keys = sort_hashes(keys)
+        return documents[order], keys
+
+    yield from map_ahead(sort, signatures.band_columns(documents), jobs)
 
 
 def match_documents(

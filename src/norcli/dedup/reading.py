@@ -271,9 +271,11 @@ class RecordSource:
         skipped, given, seen = np.array(self._skipped, np.int64), 0, 0
         for unit in self._all_again():
             count = len(unit)
-            ordinals = np.arange(seen, seen + count)
+            rows = np.arange(count)
+            if len(skipped):
+                rows = rows[~np.isin(rows + seen, skipped)]
             seen += count
-            rows = np.flatnonzero(~np.isin(ordinals, skipped))[: self._taken - given]
+            rows = rows[: self._taken - given]
             given += len(rows)
             if isinstance(unit, DocumentLines):
                 yield DocumentLines(unit.lines, *(array[rows] for array in unit[1:]))

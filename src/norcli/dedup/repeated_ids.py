@@ -43,8 +43,9 @@ def count_repeated_ids(ids: IdStore, without_id: bytes | bytearray, known: int) 
     hashes = np.empty(len(ids), np.uint64)
     _hash_ids(np.frombuffer(ids.raw_bytes, np.uint8), ids.ends, hashes)
     given: npt.NDArray[np.bool_] = np.frombuffer(without_id, np.uint8) == 0
-    chosen = hashes[known:][given[known:]]
-    return len(chosen) - len(np.unique(chosen))
+    # Sorted here, since numpy.unique takes several times as long.
+    chosen = np.sort(hashes[known:][given[known:]])
+    return int(np.count_nonzero(chosen[1:] == chosen[:-1]))
 
 
 def warn_of_repeated_ids(count: int, console: Console) -> None:

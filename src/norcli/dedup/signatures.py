@@ -8,20 +8,31 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from norcli.compiled import kernel
 from norcli.dedup.banding import Banding
 from norcli.dedup.contamination import EvaluationTexts
 from norcli.dedup.minhash import multipliers, sign_texts
 from norcli.dedup.shingles import CODES, PLAIN_BYTES, joined
-from norcli.dedup.sorting import sort_hashes
 
 RUN_DOCUMENTS = 1 << 15
 """Signatures are handed on in runs of at most so many documents where memory is bounded."""
+BANDS_AT_ONCE = 8
+"""Bands taken out of the keys together: as many as fit a line of the processor's cache."""
 
 Found = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+
+@kernel
+def _take_columns(keys: Any, first: int, rows: Any, columns: Any) -> None:
+    """Fill uint64 [columns, rows] with neighbouring columns of some rows."""
+    for place in range(rows.size):
+        for column in range(columns.shape[0]):
+            columns[column, place] = keys[rows[place], first + column]
 
 
 @dataclass(slots=True)
@@ -49,12 +60,13 @@ class Signatures:
             self.text_hashes ^= scopes[:, None]
             self.keys ^= scopes[:, None]
 
-    def band_keys(
-        self, band: int, documents: npt.NDArray[np.int64]
-    ) -> Iterator[tuple[npt.NDArray[np.int64], npt.NDArray[np.uint64]]]:
-        """Yield documents with their keys of a band, sorted by key; equal keys keep their order."""
-        order, keys = sort_hashes(self.keys[documents, band])
-        yield documents[order], keys
+    def band_columns(self, documents: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.uint64]]:
+        """Yield the keys of documents, uint64 [documents], band by band."""
+        bands = self.keys.shape[1]
+        for first in range(0, bands, BANDS_AT_ONCE):
+            columns = np.empty((min(BANDS_AT_ONCE, bands - first), len(documents)), np.uint64)
+            _take_columns(self.keys, first, documents, columns)
+            yield from columns
 
     def gather(self, documents: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
         """Return the lanes of documents, uint8 [documents, num_perm]."""
