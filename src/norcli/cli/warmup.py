@@ -29,6 +29,7 @@ KERNEL_MODULES = (
     "norcli.dedup.index",
     "norcli.dedup.kept",
     "norcli.dedup.parts",
+    "norcli.dedup.stars",
     "norcli.dedup.contamination",
     "norcli.dedup.lines",
     "norcli.dedup.spans",

@@ -101,7 +101,7 @@ def _finish(task: Task) -> Made:
         raise DataError(
             f"more than {options.max_bad} bad records: {total.bad_records} in all tasks"
         )
-    files = join(run, FILTER, _outputs(options))
+    files = join(run, [FILTER], _outputs(options))
     write_counts(run, options.stats, total.as_stats())
     return Made(files, total.as_state())
 

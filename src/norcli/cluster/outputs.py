@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,8 +35,13 @@ def places(task: Task, outputs: Mapping[str, str]) -> dict[str, Path]:
     return found
 
 
-def join(run: Run, stage: str, outputs: Mapping[str, str]) -> dict[str, Path]:
+def join(run: Run, stages: Sequence[str], outputs: Mapping[str, str]) -> dict[str, Path]:
     """Join the parts of the outputs that are not left in parts; return these outputs.
+
+    Args:
+        run: The run.
+        stages: Those that made the parts, one after another.
+        outputs: Name and path of each output.
 
     Raises:
         ResumableStopError: A task is not done, or its part is not what it wrote.
@@ -46,7 +51,8 @@ def join(run: Run, stage: str, outputs: Mapping[str, str]) -> dict[str, Path]:
     for name, path in outputs.items():
         if TASK_MARK not in path:
             with atomic_file(path, overwrite=True) as stream:
-                concatenate(run, stage, name, stream)
+                for stage in stages:
+                    concatenate(run, stage, name, stream)
             joined[name] = Path(path)
     return joined
 

@@ -42,6 +42,11 @@ class Stage(NamedTuple):
     name: str
     tasks: int
 
+    @property
+    def kind(self) -> str:
+        """What it does: its name without the numbers of a stage that is there several times."""
+        return self.name.strip("-0123456789")
+
 
 class Made(NamedTuple):
     """What a task made: its files, by name, and its counts."""

@@ -65,7 +65,7 @@ def run_task(run: Run, stage: str, number: int, jobs: int, console: Console) -> 
         return False
     run.check_inputs()
     module = importlib.import_module(_MODULES[run.command])
-    function: Callable[[Task], Made] = module.STAGES[stage]
+    function: Callable[[Task], Made] = module.STAGES[run.stage(stage).kind]
     with run.working_folder(stage, number) as folder:
         made = function(Task(run, stage, number, count, folder, jobs, console))
         run.record(stage, number, made)

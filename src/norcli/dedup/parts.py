@@ -47,8 +47,7 @@ def entries_by_range(
         The entries, and int64 [ranges + 1] where the entries of each range begin.
     """
     chosen = keys[documents]
-    # The upper halves alone, so that the product stays within 64 bits.
-    places = (chosen >> np.uint64(32)) * np.uint64(ranges) >> np.uint64(32)
+    places = range_of(chosen, ranges)
     order = np.argsort(places, kind="stable")
     found = np.empty((len(documents), 4), np.uint64)
     found[:, KEY] = chosen[order]
@@ -56,6 +55,12 @@ def entries_by_range(
     found[:, DOCUMENT] = documents[order]
     begins = np.searchsorted(places[order], np.arange(ranges + 1, dtype=np.uint64))
     return found, begins.astype(np.int64)
+
+
+def range_of(keys: npt.NDArray[np.uint64], ranges: int) -> npt.NDArray[np.uint64]:
+    """Return in which of so many ranges of equal width each key lies."""
+    # The upper halves alone, so that the product stays within 64 bits.
+    return (keys >> np.uint64(32)) * np.uint64(ranges) >> np.uint64(32)
 
 
 def in_content_order(entries: Entries) -> tuple[Entries, npt.NDArray[np.bool_]]:
