@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
 import pytest
 
+from norcli import streams
 from norcli.errors import CannotCreateError, DataError, InputMissingError, IOFailureError
 from norcli.locks import RunLock, output_lock
 from norcli.streams import (
@@ -168,3 +170,21 @@ def test_the_lock_of_a_run_that_ends_meanwhile_does_not_let_two_others_in(
         output_lock(str(tmp_path / "a")),
     ):
         pass
+
+
+def test_outputs_go_to_the_disk_while_they_are_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(streams, "WRITEBACK_BYTES", 1000)
+    monkeypatch.setattr(streams.os, "posix_fadvise", lambda fd, begin, size, _: sent.append(
+        (begin, begin + size)))  # fmt: skip
+    data = bytes(range(256)) * 5000
+    with atomic_file(str(tmp_path / "out")) as stream:
+        for begin in range(0, len(data), 70_000):
+            stream.write(data[begin : begin + 70_000])
+        stream.seek(10)
+        stream.write(b"again")
+    assert (tmp_path / "out").read_bytes() == data[:10] + b"again" + data[15:]
+    assert sent[0][0] == 0 and sent[-1][1] == len(data)
+    assert all(one[1] == other[0] for one, other in pairwise(sent))
