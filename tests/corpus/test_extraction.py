@@ -184,3 +184,16 @@ def test_hostile_pages_give_a_text_or_an_error(data: bytes) -> None:
     except ValueError as error:
         assert isinstance(error, PageFault)
         assert error.reason in ("page_too_deep", "extraction_failed")
+
+
+def test_a_page_of_very_many_inline_elements_is_read_without_trafilatura(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    sentence = "Ferja gikk over fjorden mens regnet falt, og ingen sa noe før vi var framme. "
+    page = "<html><body><p>" + f"<span>{sentence}</span>" * 20_000 + "</p></body></html>"
+
+    def refuse(*_arguments: object, **_options: object) -> None:
+        raise AssertionError("takes minutes on such a page")
+
+    monkeypatch.setattr("trafilatura.extract", refuse)
+    assert extract_page(page.encode()).text == (sentence * 20_000).strip()
