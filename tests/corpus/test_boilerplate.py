@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import re
+from pathlib import Path
+
 import pytest
 
 from norcli.corpus.boilerplate import BoilerplateLines
@@ -65,3 +70,22 @@ def test_running_text(line: str) -> None:
 
 def test_paragraphs_stay_one_empty_line_apart() -> None:
     assert LINES.remove("En.\n\nAnnonse\n\nTo.\n\nDel") == ("En.\n\nTo.", 2)
+
+
+@pytest.mark.real_data
+@pytest.mark.parametrize(
+    ("language", "lines"),
+    [
+        ("smj", ["lågå ienep", "åhtså", "åhtsåt"]),
+        ("sma", ["lohkh vielie", "ohtsedh", "juakah"]),
+    ],
+)
+def test_lines_of_small_languages_are_made_of_words_that_are_written(
+    language: str, lines: list[str], real_data: Path
+) -> None:
+    with gzip.open(real_data / "langid/sentences.jsonl.gz", "rt", encoding="utf-8") as sentences:
+        records = map(json.loads, sentences)
+        text = "\n".join(r["text"].lower() for r in records if r["lang"] == language)
+    for line in lines:
+        assert LINES.matches(line)
+        assert re.search(rf"\b{line}\b", text), line
