@@ -162,6 +162,9 @@ class ChatOptions(GeneralOptions):
         Raises:
             UsageError: An option stands without the one it belongs to.
         """
+        for name in ("prompt", "input_text", "system"):
+            if any("\ud800" <= character <= "\udfff" for character in getattr(self, name) or ""):
+                raise UsageError(f"--{name.replace('_', '-')}: not UTF-8")
         if self.inputs and not self.jsonl and not self.resume:
             raise UsageError("files are read with --jsonl only", hint="give a prompt with --prompt")
         if self.batch_size > 1 and not self.jsonl:

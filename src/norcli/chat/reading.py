@@ -12,9 +12,11 @@ import sys
 import termios
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Protocol, TextIO
 
+from norcli.chat.sanitize import SURROGATES
 from norcli.chat.themes import Theme
 from norcli.streams import Interruption
 
@@ -48,6 +50,8 @@ class PlainReader:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        if isinstance(sys.stdin, TextIOWrapper):
+            sys.stdin.reconfigure(errors="replace")
 
     def silenced(self) -> AbstractContextManager[None]:
         """Leave the terminal alone: it shows a line when it is typed, or never."""
@@ -131,7 +135,8 @@ class EditingReader:
             )
         finally:
             signal.signal(signal.SIGINT, before)
-        return text
+        # What is typed in another encoding comes as lone surrogates.
+        return text.translate(SURROGATES)
 
 
 def _completer(complete: Complete) -> Any:

@@ -9,6 +9,8 @@ from __future__ import annotations
 
 CONTROL_PICTURES = 0x2400
 DELETE_PICTURE = "\u2421"
+# Lone surrogates cannot be written as UTF-8.
+SURROGATES = dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
 
 
 def _signs() -> dict[int, str]:
@@ -19,9 +21,7 @@ def _signs() -> dict[int, str]:
     named += [0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A)]
     named += [*range(0xE0000, 0xE0080), 0x2028, 0x2029, 0xFEFF]
     signs |= {code: f"<U+{code:04X}>" for code in named}
-    # Lone surrogates cannot be written as UTF-8.
-    signs |= dict.fromkeys(range(0xD800, 0xE000), "\ufffd")
-    return signs
+    return signs | SURROGATES
 
 
 SIGNS = _signs()

@@ -100,8 +100,8 @@ class Session:
     ) -> Iterator[str]:
         """Yield the answer to a request as it comes, pieces of a draft as `Thought`.
 
-        The answer is kept in the conversation, also one that was stopped. A request that cannot
-        be answered is not kept.
+        The answer is kept in the conversation, also one that was stopped or broke off. A request
+        that nothing was answered to is not kept.
 
         Args:
             text: The request.
@@ -161,7 +161,7 @@ class Session:
             if rest:
                 yield rest
         except Exception:
-            is_kept = False
+            is_kept = bool(answer.text)
             raise
         finally:
             if is_kept:

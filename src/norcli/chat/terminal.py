@@ -142,6 +142,9 @@ class Terminal:
                         continue
                     live.fold()
                     view.feed(sanitizer.feed(text))
+            except NorcliError:
+                self._save()  # what came before the answer broke off
+                raise
             finally:
                 live.fold()
                 view.feed(sanitizer.flush())
@@ -209,7 +212,7 @@ class Terminal:
         return PlainView(self.stream)
 
     def _save(self) -> None:
-        if self.transcript is None:
+        if self.transcript is None or not self.session.messages:
             return
         try:
             self.transcript.save(self.session.record(), self.session.template.name)

@@ -27,6 +27,7 @@ from norcli.chat.engines import (
     ModelDescription,
     Sampling,
 )
+from norcli.chat.sanitize import SURROGATES, clean
 from norcli.chat.thinking import Thought
 from norcli.errors import (
     DataError,
@@ -38,6 +39,8 @@ from norcli.errors import (
 )
 
 LONGEST_EVENT_BYTES = 1 << 24
+# An answer of more characters than this for each token asked for is cut off.
+CHARACTERS_PER_TOKEN = 64
 KEY_HINT = "set NORCLI_API_KEY, or give --api-key-file FILE"
 
 
@@ -154,7 +157,7 @@ class UrlEngine:
         started = time.perf_counter()
         counts.is_exact = False
         path, request = _request(self._model, ids, sampling)
-        line = _Line()
+        line, room = _Line(), CHARACTERS_PER_TOKEN * sampling.max_new_tokens
         producer = Producer(lambda put, cancelled: self._ask(path, request, put, line))
         try:
             for event in producer.read(stopped):
@@ -166,7 +169,10 @@ class UrlEngine:
                         # Until the server says how many: most send a token at a time.
                         counts.new_tokens += 1
                         counts.draft_tokens += isinstance(piece, Thought)
+                        room -= len(piece)
                         yield piece
+                if room < 0:
+                    raise _broken(self.description.path, "does not stop where it was asked to")
                 _take_usage(event.get("usage"), counts)
         finally:
             # A server that nobody listens to any more shall stop, and not wait for its next word.
@@ -219,7 +225,7 @@ class UrlEngine:
                 ) from error  # fmt: skip
         if wanted is None and len(models) == 1:
             return next(iter(models.values()))
-        known = ", ".join(list(models)[:8]) or "none"
+        known = _shown(", ".join(list(models)[:8])) or "none"
         if wanted is None:
             raise UsageError(f"{self.description.path} has {len(models)} models",
                              hint=f"give --model-name, one of: {known}")  # fmt: skip
@@ -314,7 +320,7 @@ def _events(url: str, response: http.client.HTTPResponse) -> Iterator[dict[str, 
         if value.strip() == b"[DONE]":
             return
         try:
-            event = json.loads(value)
+            event = json.loads(value.decode("utf-8", errors="replace"))
         except (ValueError, RecursionError) as error:
             raise _broken(url) from error
         if not isinstance(event, dict):
@@ -349,10 +355,10 @@ def _pieces(choice: dict[str, Any]) -> Iterator[str]:
     delta = delta if isinstance(delta, dict) else {}
     thought = delta.get("reasoning_content") or delta.get("reasoning")
     if isinstance(thought, str) and thought:
-        yield Thought(thought)
+        yield Thought(thought.translate(SURROGATES))
     text = delta.get("content") or choice.get("text")
     if isinstance(text, str) and text:
-        yield text
+        yield text.translate(SURROGATES)
 
 
 def _context_of(model: dict[str, Any]) -> int:
@@ -372,7 +378,7 @@ def _refusal(url: str, response: http.client.HTTPResponse, timeout: float) -> No
         answer = json.loads(response.read(1 << 16))
         said = _message(answer)
     except (ValueError, RecursionError, OSError, http.client.HTTPException):
-        said = " ".join(response.reason.split())[:200]
+        said = _shown(response.reason)
     if status in (401, 403):
         return UnavailableError(f"the server does not accept the key ({status})", path=url,
                                 hint=KEY_HINT)  # fmt: skip
@@ -400,8 +406,8 @@ def _unreachable(url: str, error: Exception, timeout: float) -> NorcliError:
     return UnavailableError(f"cannot be reached: {str(reason).lower()}", path=url)
 
 
-def _broken(url: str) -> NorcliError:
-    return IOFailureError("the server broke off in the middle of its answer", path=url)
+def _broken(url: str, how: str = "broke off in the middle of its answer") -> NorcliError:
+    return IOFailureError(f"the server {how}", path=url)
 
 
 def _is_full(answer: Any) -> bool:
@@ -419,5 +425,9 @@ def _message(answer: Any) -> str:
     error = answer.get("error") if isinstance(answer, dict) else None
     if isinstance(error, dict):
         error = error.get("message")
-    text = str(error or "no reason given")
-    return " ".join(text.split())[:200]
+    return _shown(str(error or "no reason given"))
+
+
+def _shown(text: str) -> str:
+    """Return what a server says so that it fits in a line and does nothing to a terminal."""
+    return clean(" ".join(text.split())[:200])
