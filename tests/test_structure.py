@@ -15,7 +15,7 @@ SOURCE = ROOT / "src" / "norcli"
 STAGES = ("corpus", "dedup", "tokens", "model", "training", "alignment", "quantize", "evaluation",
           "chat", "hosting", "cluster")  # fmt: skip
 FOUNDATION = ("columns", "compiled", "errors", "options", "console", "streams", "formats", "locks",
-              "resume")  # fmt: skip
+              "memory", "resume")  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

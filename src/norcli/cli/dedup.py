@@ -21,7 +21,9 @@ def run(options: DedupOptions, console: Console) -> Outcome:
     from norcli.dedup.pipeline import plan, run_dedup
     from norcli.dedup.recall import for_people
     from norcli.dedup.statistics import source_table
+    from norcli.memory import keep_blocks_at_hand
 
+    keep_blocks_at_hand()
     options.check_executor()
     if options.executor is not None:
         from norcli.cluster.dedup_stages import plan, run_in_tasks
