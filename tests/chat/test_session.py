@@ -111,3 +111,15 @@ def test_restored_conversation_brings_its_system_message() -> None:
     list(session.ask("Og?"))
     assert session.record()[0]["content"] == "Ny."
     assert len(session.messages) == 4
+
+
+def test_request_stays_where_no_other_answer_comes() -> None:
+    session = make([["A."]])
+    list(session.ask("Først"))
+    before = list(session.messages)
+    with pytest.raises(DataError):
+        list(session.regenerate("x" * 3000))
+    with pytest.raises(IndexError):  # nothing is scripted any more
+        list(session.regenerate())
+    assert session.messages == before
+    assert session.last_request == before[0]

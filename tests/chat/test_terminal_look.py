@@ -275,3 +275,27 @@ def test_prompt_that_takes_long_is_told_meanwhile(start: Start, tmp_path: Path) 
     chat.expect(r"Ja\.")
     chat.expect(IDLE)
     assert not shows(chat, ".*reading.*")()
+
+
+def test_edit_that_is_given_up_changes_nothing(start: Start, tmp_path: Path) -> None:
+    chat = start([" Ja."], [" Nei."], [" Jo."])
+    chat.type("En?\r")
+    chat.expect(r"Ja\.")
+    chat.expect(IDLE)
+    chat.type("/edit\r")
+    chat.expect("Ctrl-C leaves it as it was")
+    chat.expect(IDLE)
+    chat.type(CTRL_C)
+    chat.expect("Ctrl-D or /exit leaves")
+    chat.expect(IDLE)
+    chat.type("To?\r")
+    chat.expect(r"Nei\.")
+    chat.expect(IDLE)
+    chat.type("/edit\r")
+    chat.expect("Ctrl-C leaves it as it was")
+    chat.expect(IDLE)
+    chat.type("\x15Tre?\r")
+    chat.expect(r"Jo\.")
+    chat.type("/exit\r")
+    assert chat.wait() == 0
+    assert saved(tmp_path) == [["En?", "Ja.", "Tre?", "Jo."]]

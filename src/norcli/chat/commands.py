@@ -80,7 +80,7 @@ def _system(terminal: Terminal, argument: str) -> None:
 
 
 def _regenerate(terminal: Terminal, argument: str) -> None:
-    terminal.answer(terminal.session.regenerate)
+    terminal.answer(lambda stopped: terminal.session.regenerate(stopped=stopped))
 
 
 def _undo(terminal: Terminal, argument: str) -> None:
@@ -89,13 +89,15 @@ def _undo(terminal: Terminal, argument: str) -> None:
 
 
 def _edit(terminal: Terminal, argument: str) -> None:
-    message = terminal.session.undo()
+    message = terminal.session.last_request
     if message is None:
         terminal.note("there is no request to edit")
     elif argument:
-        terminal.answer(lambda stopped: terminal.session.ask(argument, stopped=stopped))
+        terminal.answer(lambda stopped: terminal.session.regenerate(argument, stopped))
     else:
         terminal.draft = message["content"]
+        terminal.is_editing = True
+        terminal.note("change it and press Enter; Ctrl-C leaves it as it was")
 
 
 def _save(terminal: Terminal, argument: str) -> None:

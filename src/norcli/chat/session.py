@@ -87,13 +87,24 @@ class Session:
         self.messages = []
         self.dropped_turns = 0
 
+    @property
+    def last_request(self) -> Message | None:
+        """The request that was answered last."""
+        at = self._last_request_at()
+        return None if at is None else self.messages[at]
+
+    def _last_request_at(self) -> int | None:
+        starts = [i for i, message in enumerate(self.messages) if message["role"] == "user"]
+        return starts[-1] if starts else None
+
     def undo(self) -> Message | None:
         """Take back the last request and its answer; return the request."""
-        while self.messages:
-            message = self.messages.pop()
-            if message["role"] == "user":
-                return message
-        return None
+        at = self._last_request_at()
+        if at is None:
+            return None
+        message = self.messages[at]
+        self.messages = self.messages[:at]
+        return message
 
     def ask(
         self, text: str, input_text: str | None = None, stopped: Callable[[], bool] = never
@@ -116,16 +127,25 @@ class Session:
             message["input"] = input_text
         return self._answer([*self.messages, message], stopped)
 
-    def regenerate(self, stopped: Callable[[], bool] = never) -> Iterator[str]:
-        """Yield another answer to the last request.
+    def regenerate(
+        self, text: str | None = None, stopped: Callable[[], bool] = never
+    ) -> Iterator[str]:
+        """Yield another answer to the last request, which stays if none comes.
+
+        Args:
+            text: What to ask in its place.
+            stopped: As for `ask`.
 
         Raises:
             DataError: There is no request yet.
         """
-        message = self.undo()
-        if message is None:
+        at = self._last_request_at()
+        if at is None:
             raise DataError("there is no request to answer again")
-        return self._answer([*self.messages, message], stopped)
+        message = self.messages[at]
+        if text is not None:
+            message = message | {"content": text}
+        return self._answer([*self.messages[:at], message], stopped)
 
     def prepare(self, messages: Sequence[Message]) -> tuple[list[Any], Sampling]:
         """Return the prompt for a conversation, and the limits of its answer.

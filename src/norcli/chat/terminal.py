@@ -47,6 +47,7 @@ class Terminal:
     Attributes:
         totals: Counts over all answers.
         draft: Text that the next line to edit begins with.
+        is_editing: Whether the next request takes the place of the last one.
         has_ended: True once the user has said that it is enough.
     """
 
@@ -76,6 +77,7 @@ class Terminal:
         self.theme = theme
         self.totals = AnswerTotals()
         self.draft = ""
+        self.is_editing = False
         self.has_ended = False
 
     def run(self) -> None:
@@ -90,9 +92,9 @@ class Terminal:
         self.note("/help lists the commands, Ctrl-C stops an answer, Ctrl-D leaves")
         while not self.has_ended:
             try:
-                line = self._read()
+                replaces, line = self._read()
                 if line.strip():
-                    self._obey(line)
+                    self._obey(line, replaces)
             except EOFError:
                 break
             except (KeyboardInterrupt, Interruption) as error:
@@ -103,22 +105,25 @@ class Terminal:
         if self.transcript is not None and self.transcript.path is not None:
             self.note(f"saved as {self.transcript.path}")
 
-    def _read(self) -> str:
+    def _read(self) -> tuple[bool, str]:
+        """Return whether the line takes the last request's place, and the line."""
         draft, self.draft = self.draft, ""
+        replaces, self.is_editing = self.is_editing, False
         lines = [self.reader.read("> ", draft, self.status())]
         while lines[-1].endswith("\\"):
             lines[-1] = lines[-1][:-1]
             lines.append(self.reader.read(". ", "", self.status()))
-        return "\n".join(lines)
+        return replaces, "\n".join(lines)
 
-    def _obey(self, line: str) -> None:
+    def _obey(self, line: str, replaces: bool) -> None:
         """Run a slash command or answer a request; an error ends neither the chat nor the talk."""
         try:
             if line.startswith("/"):
                 word, _, argument = line.partition(" ")
                 find_command(word).run(self, argument.strip())
             else:
-                self.answer(lambda stopped: self.session.ask(line, stopped=stopped))
+                ask = self.session.regenerate if replaces else self.session.ask
+                self.answer(lambda stopped: ask(line, stopped=stopped))
         except NorcliError as error:
             self.console.error(clean(str(error)), error.hint)
 
