@@ -9,23 +9,25 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-_BLAS = "scipy.linalg.cython_blas"
+_LEFT_OUT = ("scipy", "yaml")
+"""What numba imports where it is installed: for linear algebra, and for a file of settings."""
 
 
 def _load_numba() -> Any:
-    """Import numba so that it does not look for scipy's BLAS, 0.15 s that no kernel here needs.
+    """Import numba without what no kernel here needs and what takes 0.17 s.
 
-    numba asks once, where its array functions are defined; without an answer `numpy.cov` cannot
-    be compiled in this process, and all else can.
+    numba asks for scipy once, where its array functions are defined; without an answer `numpy.cov`
+    cannot be compiled in this process, and all else can.
     """
-    import numba
-
-    if _BLAS not in sys.modules:
-        sys.modules[_BLAS] = None  # type: ignore[assignment]  # to import it fails at once
-        try:
-            import numba.np.arraymath
-        finally:
-            del sys.modules[_BLAS]
+    hidden = [name for name in _LEFT_OUT if name not in sys.modules]
+    for name in hidden:
+        sys.modules[name] = None  # type: ignore[assignment]  # to import it fails at once
+    try:
+        import numba
+        import numba.np.arraymath
+    finally:
+        for name in hidden:
+            del sys.modules[name]
     return numba
 
 
