@@ -170,6 +170,24 @@ def check_output(path: str, overwrite: bool, hint: str | None = None) -> None:
         raise CannotCreateError("its folder may not be written to", path=path)
 
 
+def check_distinct(**outputs: str | None) -> None:
+    """Check, before any work, that no output would replace another.
+
+    Args:
+        outputs: Name of each option and its path; pipes and devices may be named twice.
+
+    Raises:
+        UsageError: Two of them are one file.
+    """
+    options: dict[Path, str] = {}
+    for option, path in outputs.items():
+        if path is None or path == "-" or _is_special(Path(path)):
+            continue
+        other = options.setdefault(Path(path).resolve(), option)
+        if other != option:
+            raise UsageError(f"--{other} and --{option} must be different files")
+
+
 def _is_special(path: Path) -> bool:
     """Pipes and devices such as /dev/null are written to directly."""
     return path.exists() and not path.is_file() and not path.is_dir()
@@ -270,7 +288,7 @@ def atomic_file(path: str, *, overwrite: bool = False) -> Iterator[BinaryIO]:
     remove_stale(target)
     temporary = temporary_name(target)
     try:
-        with io.BufferedWriter(_SteadyFile(temporary, "wb"), BLOCK_BYTES) as stream:
+        with io.BufferedWriter(_SteadyFile(str(temporary), "wb"), BLOCK_BYTES) as stream:
             yield stream
             stream.flush()
             os.fsync(stream.fileno())

@@ -114,9 +114,19 @@ def _run(name: str, words: list[str], console: Console) -> int:
 
         console.error(f"no input; usage: {synopsis(name, fields)}", f"see norcli {name} --help")
         return ExitCode.USAGE
+    _check_stats(options)
     outcome = command.run(options, console)
     _finish(outcome, options, console)
     return outcome.exit_code
+
+
+def _check_stats(options: Any) -> None:
+    """Check that the counts can be written once the work is done, and will replace no output."""
+    if options.stats:
+        streams.check_output(options.stats, overwrite=True)
+        named = {name: getattr(options, name, None) for name in ("output", "rejects")}
+        outputs = {name: path for name, path in named.items() if isinstance(path, str)}
+        streams.check_distinct(**outputs, stats=options.stats)
 
 
 def _lacks_input(options: Any) -> bool:

@@ -19,7 +19,7 @@ from norcli.formats.bad_records import FaultList
 from norcli.formats.documents import RecordWriter, format_of, record_line
 from norcli.options import RecordOutputOptions
 from norcli.resume import Journal, effective_config, watched_files
-from norcli.streams import check_output
+from norcli.streams import check_distinct, check_output
 
 COMMIT_UNITS = 16
 """Units between two commits of a journal: some 16 MiB of input."""
@@ -130,8 +130,9 @@ def check_outputs(options: CrawlFilterOptions) -> None:
         return
     if options.rejects.endswith(".parquet"):
         raise UsageError("--rejects writes JSONL: name a .jsonl, .jsonl.gz or .jsonl.zst file")
-    if options.rejects == options.output:
-        raise UsageError("--rejects and --output must be different files")
+    if options.rejects == options.output == "-":
+        raise UsageError("--output and --rejects cannot both be standard output")
+    check_distinct(output=options.output, rejects=options.rejects)
     if not options.resume:
         check_output(options.rejects, options.overwrite)
 
