@@ -24,7 +24,7 @@ from norcli.corpus.quality_kernel import (
     measure_texts,
     read_words,
 )
-from norcli.corpus.rule_files import RuleFile, Settings, read_rule_file, shipped_rules
+from norcli.corpus.rule_files import RuleFile, Settings, near, read_rule_file, shipped_rules
 from norcli.errors import ConfigError
 
 PROTECTED = ("nno", "sme", "smj", "sma")
@@ -94,8 +94,9 @@ class Rules:
         tables = file.tables.values()
         for name in disabled:
             if not any(name in rules for rules in tables) and name not in OTHER_RULES:
-                known = ", ".join(dict.fromkeys(rule for rules in tables for rule in rules))
-                raise ConfigError(f'--disable: no rule "{name}"', hint=f"rules: {known}")
+                known = dict.fromkeys(rule for rules in tables for rule in rules)
+                hint = near(name, [*known, *OTHER_RULES], f"rules: {', '.join(known)}")
+                raise ConfigError(f'--disable: no rule "{name}"', hint=hint)
             for rules in tables:
                 rules.pop(name, None)
         return cls(file)

@@ -6,7 +6,9 @@ A file has a table of thresholds for each language, ``[default]`` for the others
 
 from __future__ import annotations
 
+import difflib
 import tomllib
+from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
@@ -103,19 +105,24 @@ def read_rule_file(path: str) -> RuleFile:
                 file.provenance[name] = str(table.pop("provenance"))
             file.tables[name] = _checked_rules(table, path)
         else:
+            known = ("default", "settings", "stop_words", *_CODES)
             raise ConfigError(
-                f'no language "{name}"', path=path,
-                hint=f"default, settings, stop_words, {', '.join(_CODES)}",
-            )  # fmt: skip
+                f'no language "{name}"', path=path, hint=near(name, known, ", ".join(known))
+            )
     return file
+
+
+def near(name: str, known: Iterable[str], otherwise: str) -> str:
+    """Return a hint: the name that was probably meant, or something else where none is near."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"did you mean {close[0]}?" if close else otherwise
 
 
 def _checked_rules(table: dict[str, Any], path: str) -> dict[str, float]:
     for rule, value in table.items():
         if rule not in _KNOWN_RULES:
-            raise ConfigError(
-                f'no rule "{rule}"', path=path, hint=f"measures: {', '.join(MEASURES)}"
-            )
+            hint = near(rule, sorted(_KNOWN_RULES), f"measures: {', '.join(MEASURES)}")
+            raise ConfigError(f'no rule "{rule}"', path=path, hint=hint)
         takes = "true or false" if rule in TEXT_RULES else "a number or false"
         if isinstance(value, bool) and (rule in TEXT_RULES or not value):
             continue
@@ -128,9 +135,8 @@ def _checked_settings(table: dict[str, Any], path: str) -> dict[str, Any]:
     kinds = {item.name: str if item.type == "str" else int for item in fields(Settings)}
     for name, value in table.items():
         if name not in kinds:
-            raise ConfigError(
-                f'no setting "{name}"', path=path, hint=f"settings: {', '.join(kinds)}"
-            )
+            hint = near(name, kinds, f"settings: {', '.join(kinds)}")
+            raise ConfigError(f'no setting "{name}"', path=path, hint=hint)
         if type(value) is not kinds[name]:
             kind = "a string" if kinds[name] is str else "a whole number"
             raise ConfigError(f'setting "{name}" takes {kind}', path=path)

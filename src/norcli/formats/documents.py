@@ -25,7 +25,13 @@ from norcli.formats.compression import compressed
 from norcli.formats.lines import LineBlock, Part, part_blocks
 from norcli.formats.parquet import ParquetSink, needs_a_file, read_parquet
 from norcli.options import RecordInputOptions, RecordOutputOptions, parse_shard
-from norcli.streams import atomic_file, open_input, refuse_terminal, stdout_is_terminal
+from norcli.streams import (
+    STDIN_NAME,
+    atomic_file,
+    open_input,
+    refuse_terminal,
+    stdout_is_terminal,
+)
 
 
 class Place(NamedTuple):
@@ -62,18 +68,22 @@ def input_paths(options: RecordInputOptions) -> list[str]:
         DataError: One is a directory.
     """
     paths = list(options.inputs)
+    places: dict[str, str] = {}
     if options.files_from:
         with open_input(options.files_from) as listing:
             # Names of files are bytes; they need not be UTF-8.
             names = [os.fsdecode(line.strip()) for line in listing.read().split(b"\n")]
         paths += [name for name in names if name]
+        listed = STDIN_NAME if options.files_from == "-" else options.files_from
+        for number, name in enumerate(names, 1):
+            places.setdefault(name, f"named in {listed}:{number}")
     for path in paths:
         if path == "-":
             continue
         if os.path.isdir(path):
             raise DataError("is a directory, not a file", path=path, hint="name the files in it")
         if not os.path.exists(path):
-            raise InputMissingError("no such file", path=path)
+            raise InputMissingError("no such file", path=path, hint=places.get(path))
     # An empty list of names is an empty input, not a reason to wait for standard input.
     return paths if paths or options.files_from else ["-"]
 
