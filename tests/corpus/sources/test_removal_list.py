@@ -55,6 +55,13 @@ def test_other_addresses_do_not(tmp_path: Path, address: str) -> None:
     assert not make_list(tmp_path, "https://avis.example/sak/på?id=1").holds(address)
 
 
+def test_a_space_in_an_address_is_percent_encoded(tmp_path: Path) -> None:
+    removed = make_list(tmp_path, "https://avis.example/en sak")
+    assert removed.holds("https://avis.example/en%20sak")
+    assert removed.holds("https://avis.example/en sak")
+    assert not removed.holds("https://avis.example/ensak")
+
+
 def test_a_site_is_not_all_its_pages_and_an_id_no_address(tmp_path: Path) -> None:
     removed = make_list(tmp_path, "https://avis.example/", "", "urn:uuid:7", "Æ1", "Æ1")
     assert removed.size == 3

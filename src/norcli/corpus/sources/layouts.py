@@ -61,9 +61,11 @@ class Layout:
 
     def fits(self, record: Record) -> bool:
         """Whether a record looks like this layout."""
-        if self.exact and len(record) != len(self.needs):
-            return False
-        return all(look_up(record, path) is not None for path in self.needs)
+        return (not self.exact or len(record) == len(self.needs)) and not self.lacks(record)
+
+    def lacks(self, record: Record) -> list[str]:
+        """Return which of the fields it needs a record has not."""
+        return [path for path in self.needs if look_up(record, path) is None]
 
 
 def by_names(

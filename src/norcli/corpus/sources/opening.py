@@ -39,12 +39,14 @@ class Opened(NamedTuple):
             ``subtitles``, ``warc`` or ``parquet``.
         layout: How its records are written; None where they are taken as they stand.
         stream: Its decompressed bytes, for standard input only.
+        lacks: Fields of a layout named with --layout that its first record has not.
     """
 
     part: Part
     form: str
     layout: Layout | None = None
     stream: BinaryIO | None = None
+    lacks: tuple[str, ...] = ()
 
 
 def format_of_name(path: str) -> str | None:
@@ -76,13 +78,15 @@ def open_part(part: Part, options: CrawlFilterOptions) -> Opened:
     text = decode_wide(head)
     if form is None:
         form = _format_of_head(text)
-    layout = None
+    layout, lacks = None, tuple[str, ...]()
     if form in ("jsonl", "json"):
-        layout = layout_of(options, part.path, _first_record(text, form))
+        record = _first_record(text, form)
+        layout = layout_of(options, part.path, record)
+        lacks = fields_lacking(layout, record)
     if is_pipe:
-        return Opened(part, form, layout, given_back(head, stream))
+        return Opened(part, form, layout, given_back(head, stream), lacks)
     stream.close()
-    return Opened(part, form, layout)
+    return Opened(part, form, layout, lacks=lacks)
 
 
 def layout_of(
@@ -96,6 +100,11 @@ def layout_of(
     if wanted == "auto" and options.text_key != "text":
         wanted = "records"
     return find_layout(wanted, path, record)
+
+
+def fields_lacking(layout: Layout | None, record: dict[str, Any] | None) -> tuple[str, ...]:
+    """Return which fields of its layout a first record has not; none where it was told by them."""
+    return tuple(layout.lacks(record)) if layout is not None and record is not None else ()
 
 
 def _read_head(stream: BinaryIO, name: str) -> bytes:

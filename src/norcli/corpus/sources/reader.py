@@ -15,7 +15,13 @@ from norcli.console import Console
 from norcli.corpus.options import CrawlFilterOptions
 from norcli.corpus.sources.ahead import read_ahead
 from norcli.corpus.sources.layouts import Layout
-from norcli.corpus.sources.opening import WHOLE_FILES, Opened, layout_of, open_part
+from norcli.corpus.sources.opening import (
+    WHOLE_FILES,
+    Opened,
+    fields_lacking,
+    layout_of,
+    open_part,
+)
 from norcli.corpus.sources.raw import RawDocument
 from norcli.corpus.sources.transcripts import gather_segments
 from norcli.corpus.sources.units import (
@@ -115,7 +121,7 @@ def _units(options: CrawlFilterOptions, console: Console) -> Iterator[Unit]:
             yield from files.add(opened.form, part.path)
             continue
         yield from files.take()
-        note.say(part.name, opened.layout)
+        note.say(part.name, opened.layout, opened.lacks)
         try:
             yield from _units_of_part(opened, options, note)
         except DataError as error:
@@ -124,17 +130,21 @@ def _units(options: CrawlFilterOptions, console: Console) -> Iterator[Unit]:
 
 
 class _LayoutNotes:
-    """Says once for each layout that it was told by the fields of a record."""
+    """Says once for each layout that it was told by a record's fields, or does not fit them."""
 
     def __init__(self, options: CrawlFilterOptions, console: Console) -> None:
         self._console = console
         self._detects = options.layout == "auto"
         self._said: set[str] = set()
 
-    def say(self, name: str, layout: Layout | None) -> None:
-        if layout is None or not self._detects or layout.name in self._said:
+    def say(self, name: str, layout: Layout | None, lacks: tuple[str, ...] = ()) -> None:
+        if layout is None or layout.name in self._said or not (self._detects or lacks):
             return
         self._said.add(layout.name)
+        if lacks:
+            fields = ", ".join(lacks).replace("|", " or ")
+            self._console.warn(f"{name}: its first record lacks {fields} of layout {layout.name}")
+            return
         self._console.say(f"{name}: read as layout {layout.name} (--layout records: as it is)")
 
 
@@ -173,7 +183,7 @@ def _value_cutter() -> Callable[[BinaryIO, str, int], Iterator[LineBlock]]:
 def _units_of_part(
     opened: Opened, options: CrawlFilterOptions, note: _LayoutNotes
 ) -> Iterator[Unit]:
-    part, form, layout, stream = opened
+    part, form, layout, stream, _ = opened
     most = options.max_record_mib << 20
     if form not in ("jsonl", "text") or (layout is not None and layout.group_by):
         # What cannot be cut at lines belongs to the shard in which the file begins.
@@ -205,8 +215,9 @@ def _row_units(
     layout = None
     for first_row, data in read_batches(source, name, UNIT_BYTES):
         if first_row == 1:
-            layout = layout_of(options, name, next(rows_of_batch(data)))
-            note.say(name, layout)
+            record = next(rows_of_batch(data))
+            layout = layout_of(options, name, record)
+            note.say(name, layout, fields_lacking(layout, record))
         yield RowsUnit(name, first_row, data, layout)
 
 

@@ -85,7 +85,7 @@ def _fingerprint(
     escape = 0
     for i in range(host_end, end):
         byte = text[i]
-        if byte >= 128:
+        if byte >= 128 or byte == 32:
             high, low = _mix(high, low, 37)
             high, low = _mix(high, low, hexadecimal[byte >> 4])
             byte = hexadecimal[byte & 15]
