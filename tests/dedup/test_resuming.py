@@ -6,7 +6,6 @@ import json
 import os
 import random
 import signal
-import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +14,7 @@ from planted_corpus import made_up_texts, make_corpus
 
 from norcli import resume
 from norcli.console import Console
-from norcli.dedup import resuming
+from norcli.dedup import gathering, resuming
 from norcli.dedup.options import DedupOptions
 from norcli.dedup.pipeline import run_dedup
 from norcli.errors import CannotCreateError, ConfigError, UsageError
@@ -34,6 +33,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
                 lines.append("ikke json")
             if number % 7 == 0:
                 del record["id"]
+            # Lines and addresses of which some stand in other documents, too.
+            menu = f"meny {number % 13} med en linje som er lang nok til å falle"
+            record["text"] = f"{menu}\n\n{record['text']}" if number % 3 else f"kort\n{menu}"
+            record["url"] = f"https://side{number // 3}.example/"
             lines.append(json.dumps(record, ensure_ascii=False))
         paths.append(str(folder / f"{part}.jsonl"))
         Path(paths[-1]).write_text("\n".join(lines) + "\n", encoding="utf-8")
@@ -45,34 +48,35 @@ def options_of(files: list[str], folder: Path, **more: Any) -> DedupOptions:
         "output": str(folder / "out.jsonl"), "rejects": str(folder / "r.jsonl.gz"),
         "clusters": str(folder / "c.jsonl"), "on_bad_record": "skip", "keep": "longest",
     }  # fmt: skip
-    return DedupOptions(inputs=files, **{**named, "resume": True, **more})
+    return DedupOptions(**{"inputs": files, **named, "resume": True, **more})
 
 
 def results_in(folder: Path) -> dict[str, bytes]:
     return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
 
 
-def killed(options: DedupOptions, seconds: float | None, events: int | None) -> bool:
-    """Run in a process that is killed after some time or some writes; return whether it was."""
+def killed(options: DedupOptions, events: int, writes: bool = True) -> bool:
+    """Run in a process that is killed before its nth sync, rename or write; whether it was.
+
+    Args:
+        options: Of the run.
+        events: The number of the event that it does not live to see.
+        writes: Count writes, too.
+    """
     pid = os.fork()
     if pid == 0:
         try:
-            if events is not None:
-                _kill_after(events)
+            _kill_after(events, writes)
             run_dedup(options, Console.silent())
             os._exit(0)
         except BaseException:
             os._exit(1)
-    if seconds is not None:
-        time.sleep(seconds)
-        os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     assert os.WIFSIGNALED(status) or os.WEXITSTATUS(status) == 0
     return os.WIFSIGNALED(status)
 
 
-def _kill_after(events: int) -> None:
-    """Let this process be killed at its nth write, sync or rename."""
+def _kill_after(events: int, writes: bool) -> None:
     left = events
 
     def counted(function: Any) -> Any:
@@ -85,35 +89,72 @@ def _kill_after(events: int) -> None:
 
         return wrapped
 
-    resume.os.fsync = counted(os.fsync)  # type: ignore[assignment]
-    resume.os.replace = counted(os.replace)  # type: ignore[assignment]
-    resume.PartStream.write = counted(resume.PartStream.write)  # type: ignore[method-assign]
+    for name in ("fsync", "replace"):
+        setattr(os, name, counted(getattr(os, name)))
+    if writes:
+        resume.PartStream.write = counted(resume.PartStream.write)  # type: ignore[method-assign]
 
 
-@pytest.mark.parametrize(("how", "kills_wanted"), [("moments", 10), ("writes", 25)])
+PASSAGES: dict[str, Any] = {"keep": "first", "clusters": None}
+
+
+@pytest.fixture()
+def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Batches of few documents; no waiting for the disk, as no power fails here."""
+    monkeypatch.setattr(gathering, "DELAY_TEXTS", 16)
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)
+
+
+@pytest.mark.usefixtures("small_steps")
+@pytest.mark.parametrize(
+    ("more", "every"),
+    [({}, 1), ({"method": ["url", "minhash"]}, 3), ({"method": ["lines"], **PASSAGES}, 1),
+     ({"method": ["paragraphs"], "min_words": 30, **PASSAGES}, 3)],
+    ids=str,
+)  # fmt: skip
 def test_killed_runs_give_the_same_bytes(
-    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, how: str, kills_wanted: int
+    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: Any, every: int
 ) -> None:
-    monkeypatch.setattr(resuming, "COMMIT_UNITS", 1)
+    monkeypatch.setattr(resuming, "COMMIT_UNITS", every)
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     whole.mkdir()
     cut.mkdir()
-    started = time.monotonic()
-    expected = run_dedup(options_of(files, whole), Console.silent())
-    lasts = time.monotonic() - started
-    random_, kills, ends = random.Random(5), 0, 0
-    while kills < kills_wanted or not ends:
-        if how == "moments":
-            was = killed(options_of(files, cut, overwrite=True), random_.uniform(0, lasts), None)
-        else:
-            was = killed(options_of(files, cut, overwrite=True), None, random_.randrange(1, 250))
+    expected = run_dedup(options_of(files, whole, **more), Console.silent())
+    chance, kills, ends = random.Random(5), 0, 0
+    while kills < 20 or not ends:
+        step = chance.randrange(1, 400 * every)
+        was = killed(options_of(files, cut, overwrite=True, **more), step)
         kills, ends = kills + was, ends + (not was)
         if not was:
             assert results_in(cut) == results_in(whole)
-    again = run_dedup(options_of(files, cut, overwrite=True), Console.silent())
+    again = run_dedup(options_of(files, cut, overwrite=True, **more), Console.silent())
     assert again == expected
     assert not list(cut.glob("*.resume"))
     assert results_in(cut) == results_in(whole)
+
+
+@pytest.mark.usefixtures("small_steps")
+@pytest.mark.parametrize(
+    "more", [{}, {"method": ["lines"], "min_words": 40, **PASSAGES}], ids=str
+)  # fmt: skip
+def test_a_kill_before_any_sync_or_rename_is_made_good_by_the_next_run(
+    files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, more: Any
+) -> None:
+    monkeypatch.setattr(resuming, "COMMIT_UNITS", 4)
+    whole = tmp_path / "whole"
+    whole.mkdir()
+    expected = run_dedup(options_of(files, whole, **more), Console.silent())
+    step, was = 1, True
+    while was:
+        cut = tmp_path / f"cut{step}"
+        cut.mkdir()
+        was = killed(options_of(files, cut, **more), step, writes=False)
+        # What was complete but for its folder is done anew.
+        again = options_of(files, cut, **more, overwrite=not list(cut.glob("*.resume/journal")))
+        assert run_dedup(again, Console.silent()) == expected, step
+        assert results_in(cut) == results_in(whole), step
+        step += 1
+    assert step > 20
 
 
 def test_the_journal_writes_what_a_plain_run_writes(files: list[str], tmp_path: Path) -> None:
@@ -133,7 +174,7 @@ def test_a_finished_run_and_other_options_are_refused(
     files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resuming, "COMMIT_UNITS", 1)
-    assert killed(options_of(files, tmp_path), None, 25)
+    assert killed(options_of(files, tmp_path), 25)
     with pytest.raises(ConfigError, match="keep was"):
         run_dedup(options_of(files, tmp_path, keep="first"), Console.silent())
     run_dedup(options_of(files, tmp_path), Console.silent())
@@ -145,11 +186,12 @@ def test_every_file_of_an_index_is_watched(
     files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(resuming, "COMMIT_UNITS", 1)
-    index, plain = tmp_path / "index", {"resume": False, "on_bad_record": "skip"}
+    index = tmp_path / "index"
+    plain: dict[str, Any] = {"resume": False, "on_bad_record": "skip"}
     run_dedup(DedupOptions(inputs=files[:1], output=str(tmp_path / "old.jsonl"),
                            save_index=str(index), **plain), Console.silent())  # fmt: skip
     options = options_of(files[1:], tmp_path, against=[str(index)])
-    assert killed(options, None, 12)
+    assert killed(options, 12)
     other = next(file for file in index.iterdir() if file.name != "index.json")
     os.utime(other, (1, 1))
     with pytest.raises(ConfigError, match=f"{other.name} has changed since"):
@@ -159,7 +201,8 @@ def test_every_file_of_an_index_is_watched(
 @pytest.mark.parametrize(
     "more",
     [{"online": True, "keep": "first", "clusters": None}, {"output": "-"}, {"limit": 5},
-     {"method": ["lines"], "keep": "first", "clusters": None}, {"clusters": "c.parquet"}],
+     {"method": ["substring"], **PASSAGES}, {"method": ["url", "lines"], **PASSAGES},
+     {"method": ["url"], "inputs": ["-"], **PASSAGES}, {"clusters": "c.parquet"}],
 )  # fmt: skip
 def test_what_cannot_go_on_is_refused(files: list[str], tmp_path: Path, more: Any) -> None:
     with pytest.raises(UsageError):

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from contextlib import ExitStack
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -22,6 +23,7 @@ from norcli.dedup.gathering import Gatherer
 from norcli.dedup.lines import LineFinder
 from norcli.dedup.options import PASSAGES_OF, DedupOptions
 from norcli.dedup.reading import Item, Reading, RecordSource
+from norcli.dedup.resuming import CutResumption
 from norcli.dedup.spans import SpanFinder
 from norcli.dedup.statistics import DedupResult
 from norcli.dedup.writing import parsed, side_file, write_item
@@ -39,22 +41,30 @@ class _CutWriter:
         options: Of the run.
         method: One of the methods that cut.
         result: Counted in.
+        resumption: What was written before, if the run can go on after a kill.
     """
 
-    def __init__(self, options: DedupOptions, method: str, result: DedupResult) -> None:
+    def __init__(
+        self, options: DedupOptions, method: str, result: DedupResult,
+        resumption: CutResumption | None,
+    ) -> None:  # fmt: skip
         self._options = options
+        self._before = resumption
         self._method = method
         self._kind = PASSAGES_OF[method]
-        self._result = result
-        result.cut[self._kind] = 0
+        self.result = result
+        result.cut.setdefault(self._kind, 0)
         # Columns have to be in every row of a table.
         self._in_columns = format_of(options.output, options.output_format) == "parquet"
         self._stack = ExitStack()
 
     def __enter__(self) -> _CutWriter:
-        options = self._options
-        self.out = self._stack.enter_context(RecordWriter(options, options.text_key))
-        self._rejects = side_file(self._stack, options.rejects, options)
+        options, before = self._options, self._before
+        output, rejects = (before.open_part(name) if before else None
+                           for name in ("output", "rejects"))  # fmt: skip
+        self.out = self._stack.enter_context(RecordWriter(options, options.text_key, output))
+        self.out.bytes = before.bytes_out if before else 0
+        self._rejects = side_file(self._stack, options.rejects, options, rejects)
         return self
 
     def __exit__(self, *failure: Any) -> bool | None:
@@ -69,7 +79,7 @@ class _CutWriter:
             text: Its text, UTF-8.
             cuts: What to cut out of it.
         """
-        options, result = self._options, self._result
+        options, result = self._options, self.result
         result.records_in += 1
         if cuts is None and not options.mark and not self._in_columns:
             given = record.get("id") is not None
@@ -95,7 +105,7 @@ class _CutWriter:
         result.records_out += 1
 
     def _drop(self, record: dict[str, Any], words_left: int) -> None:
-        self._result.dropped_short += 1
+        self.result.dropped_short += 1
         if self._rejects is not None:
             self._rejects.write(record | {
                 "dropped_by": self._method, "dropped_value": words_left,
@@ -119,14 +129,29 @@ def run_cutting(
         CannotCreateError: An output exists already.
         IOFailureError: The disk is full, or standard input exceeds the spool.
     """
-    result = DedupResult()
+    if not options.resume:
+        return _run(options, method, console, cutter, None)
+    with CutResumption(options, console) as resumption:
+        result = resumption.result
+        if result is None:
+            result = _run(options, method, console, cutter, resumption)
+        resumption.finish(result)
+        return result
+
+
+def _run(
+    options: DedupOptions, method: str, console: Console, cutter: Cutter | None,
+    resumption: CutResumption | None,
+) -> DedupResult:  # fmt: skip
+    result = resumption.counted if resumption else DedupResult()
     source = RecordSource(options, console, twice=method == "substring")
     try:
-        with _CutWriter(options, method, result) as writer:
+        with _CutWriter(options, method, result, resumption) as writer:
             if method == "substring":
                 _cut_spans(options, source, writer, result, console)
             else:
-                _cut_lines(options, method, source, writer, console, cutter)
+                find = cutter or _line_cutter(options, method, resumption)
+                _cut_lines(options, find, source, writer, console, resumption)
             result.bytes_out = writer.out.bytes
     finally:
         source.close()
@@ -136,22 +161,28 @@ def run_cutting(
     return result
 
 
-def _cut_lines(
-    options: DedupOptions, method: str, source: RecordSource, writer: _CutWriter, console: Console,
-    cutter: Cutter | None,
-) -> None:  # fmt: skip
-    find = (
-        cutter
-        or LineFinder(
-            method == "paragraphs", options.min_chars, 0 if options.mark else options.min_words
-        ).cut
-    )
+def _line_cutter(options: DedupOptions, method: str, resumption: CutResumption | None) -> Cutter:
+    """Return what decides about lines or paragraphs, knowing those that an earlier run saw."""
+    finder = LineFinder(
+        method == "paragraphs", options.min_chars, 0 if options.mark else options.min_words,
+        resumption.see if resumption else None,
+    )  # fmt: skip
+    if resumption is not None:
+        finder.know(resumption.seen())
+    return finder.cut
 
+
+def _cut_lines(
+    options: DedupOptions, find: Cutter, source: RecordSource, writer: _CutWriter,
+    console: Console, resumption: CutResumption | None,
+) -> None:  # fmt: skip
     def decide(batch: list[Reading]) -> None:
         texts = encoded_texts(batch)
         found = find(texts, batch_scopes(batch, options.scope))
         for reading, text, cuts in zip(batch, texts, found, strict=True):
             writer.write(reading.item, reading.record, text, cuts)
+        if resumption is not None:
+            resumption.wrote_batch(writer.result, writer.out.bytes)
 
     gatherer = Gatherer(decide)
 
@@ -160,8 +191,9 @@ def _cut_lines(
         writer.out.flush()
 
     source.before_wait = hand_on
-    with console.progress(f"cutting {method}", None, "documents") as progress:
-        for reading in source.documents():
+    with console.progress(f"cutting {options.method[0]}", None, "documents") as progress:
+        readings = source.documents()
+        for reading in islice(readings, resumption.documents if resumption else 0, None):
             gatherer.add(reading)
             progress.advance()
         gatherer.flush()

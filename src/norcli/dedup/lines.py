@@ -8,6 +8,7 @@ for what is left of it, its lines count as never seen.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -214,13 +215,22 @@ class LineFinder:
         paragraphs: Paragraphs, or lines.
         min_chars: Shorter ones stay.
         min_words: Texts of which fewer words stay go, and count as never seen.
+        note: Told the hashes that are seen for the first time.
     """
 
-    def __init__(self, paragraphs: bool, min_chars: int, min_words: int) -> None:
+    def __init__(
+        self, paragraphs: bool, min_chars: int, min_words: int,
+        note: Callable[[npt.NDArray[np.uint64]], None] | None = None,
+    ) -> None:  # fmt: skip
         self._splitter = UnitSplitter(paragraphs)
         self._min_chars = min_chars
         self._min_words = min_words
+        self._note = note
         self._seen = HashSet()
+
+    def know(self, hashes: npt.NDArray[np.uint64]) -> None:
+        """Take what an earlier run noted as seen."""
+        self._seen.update(hashes)
 
     def cut(self, texts: list[bytes], scopes: npt.NDArray[np.uint64] | None) -> list[Cuts | None]:
         """Return for each text what to cut, None for nothing."""
@@ -233,6 +243,9 @@ class LineFinder:
             units.hashes, units.letters, units.words, units.bounds, self._min_chars,
             self._min_words, self._seen.table, gone, cut, left, slots,
         )  # fmt: skip
+        if self._note is not None:
+            stays = np.repeat((cut == 0) | (left >= self._min_words), np.diff(units.bounds))
+            self._note(units.hashes[units.long(self._min_chars) & ~gone & stays])
         return units.cuts(gone, cut, left)
 
 

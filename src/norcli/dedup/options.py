@@ -212,11 +212,17 @@ class DedupOptions(
             self._check_resume()
 
     def _check_resume(self) -> None:
-        if self.one_pass or set(self.method) & set(PASSAGES_OF):
-            raise UsageError(
-                "--resume goes with the two passes of methods that compare documents",
-                hint="leave --online out" if self.online else "run it without --resume",
-            )
+        if self.online:
+            raise UsageError("--resume and --online exclude each other",
+                             hint="leave --online out")  # fmt: skip
+        if "substring" in self.method:
+            raise UsageError("--resume does not go with --method substring",
+                             hint="run it without --resume")  # fmt: skip
+        if set(self.method) & set(PASSAGES_OF) and len(self.method) > 1:
+            raise UsageError("--resume goes with one method that cuts passages, and no other",
+                             hint="run one method after the other")  # fmt: skip
+        if self.one_pass and not set(self.method) & set(PASSAGES_OF):
+            raise UsageError("--resume needs input files, not standard input")
         if self.output_format == "parquet":
             raise UsageError("--resume cannot go on inside a Parquet file",
                              hint="write .jsonl.zst instead")  # fmt: skip

@@ -1,9 +1,9 @@
-"""``--resume``: both passes of dedup go on where a killed run stopped, with the same bytes.
+"""``--resume``: dedup goes on where a killed run stopped, with the same bytes.
 
-The first pass appends what it learned of each unit to a part of the journal, the second the
-outputs themselves; each commits after so many units, where the input says so and not the clock.
-What is decided in between follows from the first pass and is worked out again. See
-`norcli.resume` for the journal.
+Of two passes, the first appends what it learned of each unit to a part of the journal, the second
+the outputs themselves; each commits after so many units, where the input says so and not the clock.
+What is decided in between follows from the first pass and is worked out again. Where lines are cut
+in one pass, the hashes seen are kept. See `norcli.resume` for the journal.
 """
 
 from __future__ import annotations
@@ -12,9 +12,10 @@ import json
 import os
 from collections.abc import Iterator
 from dataclasses import fields
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from norcli.console import Console
 from norcli.dedup.blocks import BlockSigner, Signed
@@ -34,12 +35,13 @@ LENGTH_BYTES = 8
 _Arrays = list[tuple[str, tuple[int, ...]]]
 
 
-class Resumption:
+class _Journaled:
     """What an unfinished run left, and what this one adds to it; used in a ``with`` block.
 
     Args:
         options: Of the run; its inputs and outputs have to be files.
         console: Told when a run goes on.
+        name: Of the part that holds what was learned of the input.
 
     Raises:
         UsageError: An input or output is a pipe, or an output is Parquet.
@@ -47,27 +49,65 @@ class Resumption:
         ConfigError: The unfinished run has other options or inputs.
     """
 
-    def __init__(self, options: DedupOptions, console: Console) -> None:
-        self._options = options
+    def __init__(self, options: DedupOptions, console: Console, name: str) -> None:
         named = {"output": options.output, "rejects": options.rejects,
                  "clusters": options.clusters}  # fmt: skip
         self._outputs = {name: path for name, path in named.items() if path is not None}
-        # The first pass is a part like the outputs, but goes with the folder in the end.
-        first_pass = os.path.join(f"{options.output}.resume", "first-pass")
+        # What was learned is a part like the outputs, but goes with the folder in the end.
+        learned = os.path.join(f"{options.output}.resume", f"{name}-part")
         inputs = watched_files(options, input_paths(options), self._outputs.values())
         self.journal = Journal.open(
-            options.output, parts={**self._outputs, "signed": first_pass},
+            options.output, parts={**self._outputs, name: learned},
             config=effective_config(options), inputs=inputs, overwrite=options.overwrite,
             console=console,
         )  # fmt: skip
         self._uncommitted = 0
 
-    def __enter__(self) -> Resumption:
+    def __enter__(self) -> Self:
         self.journal.__enter__()
         return self
 
     def __exit__(self, *failure: Any) -> None:
         self.journal.__exit__(*failure)
+
+    @property
+    def bytes_out(self) -> int:
+        """Bytes of output that an earlier run wrote."""
+        return int(self.journal.state.get("bytes_out", 0))
+
+    def open_part(self, name: str) -> BinaryIO | None:
+        """Open an output to go on with; None for one that was not asked for."""
+        return self.journal.open_part(name) if name in self._outputs else None
+
+    def _end_unit(self, state: dict[str, Any]) -> None:
+        self._uncommitted += 1
+        if self._uncommitted == COMMIT_UNITS:
+            self._commit(state)
+
+    def _commit(self, state: dict[str, Any]) -> None:
+        self.journal.commit(state, self._uncommitted)
+        self._uncommitted = 0
+
+    @property
+    def result(self) -> DedupResult | None:
+        """What an earlier run counted that did all but the renaming."""
+        counts = self.journal.state.get("result")
+        return DedupResult(**counts) if self.journal.is_complete and counts else None
+
+    def finish(self, result: DedupResult) -> None:
+        """Give all outputs their names."""
+        if not self.journal.is_complete:
+            # Committed together with the end, for what says where to go on is behind by now.
+            self.journal.state = self.journal.state | {"result": result.as_dict()}
+            self.journal.units_done += self._uncommitted
+        self.journal.finish()
+
+
+class Resumption(_Journaled):
+    """The two passes of a run that compares documents."""
+
+    def __init__(self, options: DedupOptions, console: Console) -> None:
+        super().__init__(options, console, "signed")
 
     def sign(
         self, blocks: BlockSigner, units: Iterator[Lines | Records], jobs: int
@@ -93,15 +133,6 @@ class Resumption:
         """Units of the second pass that an earlier run wrote."""
         return int(self.journal.state.get("written", 0))
 
-    @property
-    def bytes_out(self) -> int:
-        """Bytes of output in these."""
-        return int(self.journal.state.get("bytes_out", 0))
-
-    def open_part(self, name: str) -> BinaryIO | None:
-        """Open an output to go on with; None for one that was not asked for."""
-        return self.journal.open_part(name) if name in self._outputs else None
-
     def wrote_unit(self, written: int, bytes_out: int) -> None:
         """Take note of a unit of the second pass.
 
@@ -112,26 +143,45 @@ class Resumption:
         state = self.journal.state | {"written": written, "bytes_out": bytes_out}
         self._end_unit(state)
 
-    def _end_unit(self, state: dict[str, Any]) -> None:
-        self._uncommitted += 1
-        if self._uncommitted == COMMIT_UNITS:
-            self._commit(state)
 
-    def _commit(self, state: dict[str, Any]) -> None:
-        self.journal.commit(state, self._uncommitted)
-        self._uncommitted = 0
+class CutResumption(_Journaled):
+    """The one pass of a run that cuts lines or paragraphs.
+
+    What was learned are the hashes seen, for those of documents that were dropped do not count.
+    """
+
+    def __init__(self, options: DedupOptions, console: Console) -> None:
+        super().__init__(options, console, "seen")
 
     @property
-    def result(self) -> DedupResult | None:
-        """What an earlier run counted that did all but the renaming."""
-        counts = self.journal.state.get("result")
-        return DedupResult(**counts) if self.journal.is_complete and counts else None
+    def documents(self) -> int:
+        """Documents that an earlier run decided about."""
+        return int(self.journal.state.get("documents", 0))
 
-    def finish(self, result: DedupResult) -> None:
-        """Give all outputs their names."""
-        if not self.journal.is_complete:
-            self._commit(self.journal.state | {"result": result.as_dict()})
-        self.journal.finish()
+    @property
+    def counted(self) -> DedupResult:
+        """What it counted of them."""
+        return DedupResult(**self.journal.state.get("counted", {}))
+
+    def seen(self) -> npt.NDArray[np.uint64]:
+        """Return the hashes that it saw, and open their part to go on with."""
+        self._seen = self.journal.open_part("seen")
+        content = (self.journal.folder / "part-seen").read_bytes()
+        return np.frombuffer(content, np.uint64)
+
+    def see(self, hashes: npt.NDArray[np.uint64]) -> None:
+        """Keep further hashes."""
+        self._seen.write(hashes.tobytes())
+
+    def wrote_batch(self, result: DedupResult, bytes_out: int) -> None:
+        """Take note of a batch of documents.
+
+        Args:
+            result: Counts so far.
+            bytes_out: Bytes of output so far.
+        """
+        self._end_unit({"documents": result.records_in, "counted": result.as_dict(),
+                        "bytes_out": bytes_out})  # fmt: skip
 
 
 def _arrays_of(signed: Signed) -> dict[str, Any]:
