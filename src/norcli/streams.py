@@ -67,7 +67,8 @@ def stdout_is_terminal() -> bool:
 def write_text(text: str) -> None:
     """Write a report to standard output and flush it."""
     stream = stdout_binary()
-    stream.write(text.encode("utf-8"))
+    # A path in it may hold bytes that are no UTF-8.
+    stream.write(text.encode("utf-8", "replace"))
     stream.flush()
 
 

@@ -183,7 +183,8 @@ class Metadata:
 
 
 def _encode_text(text: str | bytes) -> bytes:
-    raw = text.encode("utf-8") if isinstance(text, str) else text
+    # A name taken from a path may hold bytes that are no UTF-8.
+    raw = text.encode("utf-8", "replace") if isinstance(text, str) else text
     return len(raw).to_bytes(8, "little") + raw
 
 
@@ -292,6 +293,9 @@ class GgufFile:
                 self.data = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
             except ValueError:
                 raise DataError("is empty: not a GGUF file", path=path) from None
+            except OSError as error:
+                raise DataError("is a device or a pipe; a GGUF file is mapped, not read through",
+                                path=path) from error  # fmt: skip
         self._at = 4
         if self.data[:4] != MAGIC:
             raise DataError("does not start like a GGUF file", path=path)
@@ -380,7 +384,7 @@ class GgufFile:
     def _tensor(self) -> TensorInfo:
         name = self._text()
         (dimensions,) = self._unpack("<I")
-        if dimensions > MAX_DIMENSIONS:
+        if not 1 <= dimensions <= MAX_DIMENSIONS:
             raise DataError(f'tensor "{name}" has {dimensions} dimensions', path=self.path)
         extents = self._unpack(f"<{dimensions}Q")
         number, offset = self._unpack("<IQ")
@@ -390,6 +394,11 @@ class GgufFile:
             raise DataError(
                 f'tensor "{name}" has type {number}, which norcli does not know', path=self.path
             ) from None
+        if extents[0] % BLOCKS[kind][0] or not all(extents):
+            raise DataError(
+                f'tensor "{name}" of {kind.name} has extents {list(extents)}: no whole blocks',
+                path=self.path,
+            )
         return TensorInfo(name, tuple(extents[::-1]), kind, offset)
 
     def raw_pair(self, key: str) -> bytes:

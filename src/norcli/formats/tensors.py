@@ -88,7 +88,7 @@ class TensorFile:
             header = json.loads(stream.read(length))
             items = [(name, value) for name, value in header.items() if name != "__metadata__"]
             return {name: self._entry(name, value, 8 + length) for name, value in items}
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise self._wrong("has a safetensors header that cannot be understood") from error
 
     def _entry(self, name: str, value: dict[str, Any], data_start: int) -> TensorEntry:
@@ -217,7 +217,7 @@ def _shards(index: Path) -> Sequence[str]:
     """Return the file names in an index, each once, in the order of first mention."""
     try:
         names = json.loads(index.read_bytes())["weight_map"].values()
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
         raise DataError('cannot be read as an index with a "weight_map"', path=index) from error
     shards = list(dict.fromkeys(str(name) for name in names))
     for name in shards:

@@ -5,10 +5,11 @@ Report section 3.4.3 (hosting). The weights stay where they are.
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from norcli.errors import UsageError
+from norcli.errors import DataError, UsageError
 from norcli.hosting import lmstudio, ollama, vllm
 from norcli.hosting.options import ExportOptions
 from norcli.hosting.source import open_directory_model, open_gguf_model
@@ -45,24 +46,42 @@ def plan_export(options: ExportOptions) -> Export:
     """
     stem = Path(options.model).resolve().name.removesuffix(".gguf")
     name = options.name or stem
-    if not name.strip() or "/" in name or name.startswith(".") or not name.isprintable():
-        raise UsageError(f"--name: {name!r} cannot be the name of a folder")
+    if not name.strip() or "/" in name or name[0] in ".-" or not name.isprintable():
+        raise UsageError(
+            f"{name!r} cannot be the name of a model and of a folder",
+            hint="give it one with --name",
+        )
+    if options.output == "-":
+        raise UsageError("an export is a folder: name it with -o DIR")
     folder = Path(options.output or f"{name}-{options.for_}")
+    for path in (folder, Path(options.model)):
+        if not _is_utf8(str(path.resolve())):
+            raise DataError("has a path that is not UTF-8, which no file can name", path=path)
     check_output(str(folder), options.overwrite)
+    shown = shlex.quote(str(folder))
     if options.for_ == "vllm":
         directory = open_directory_model(options)
         return Export(folder, vllm.files(options, directory, folder.resolve()), {},
-                      f"sh {folder}/serve.sh, or sbatch {folder}/vllm.sbatch")  # fmt: skip
+                      f"sh {shown}/serve.sh, or sbatch {shown}/vllm.sbatch")  # fmt: skip
     model = open_gguf_model(options)
     if options.for_ == "ollama":
         text = ollama.modelfile(options, model, folder)
         return Export(folder, {ollama.FILE: text}, {},
-                      f"ollama create {model.name} -f {folder}/{ollama.FILE}")  # fmt: skip
+                      f"ollama create {ollama.model_name(model.name)} -f "
+                      f"{shown}/{ollama.FILE}")  # fmt: skip
     return Export(
         folder, {lmstudio.defaults_path(model): lmstudio.defaults(options, model)},
         {lmstudio.link_path(model): str(Path(model.path).resolve())},
-        f"cp -a {folder}/. ~/.lmstudio/",
+        f"cp -a {shown}/. ~/.lmstudio/",
     )  # fmt: skip
+
+
+def _is_utf8(path: str) -> bool:
+    try:
+        path.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def write_export(export: Export, overwrite: bool) -> None:

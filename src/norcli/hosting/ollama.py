@@ -6,6 +6,7 @@ it imports. Facts of the file: docs/modelfile.mdx and template/template.go of ol
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from norcli.errors import DataError, UsageError
@@ -14,6 +15,11 @@ from norcli.hosting.source import GgufModel
 from norcli.training.conversation import choose_conversation
 
 FILE = "Modelfile"
+
+
+def model_name(name: str) -> str:
+    """Return a name that Ollama takes: letters, digits, and a few signs between them."""
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", name).strip("-._") or "model"
 
 
 def modelfile(options: ExportOptions, model: GgufModel, folder: Path) -> str:
@@ -39,6 +45,10 @@ def modelfile(options: ExportOptions, model: GgufModel, folder: Path) -> str:
     if '"' in path or "\n" in path:
         raise DataError("has a quote or a line end in its path, which Ollama cannot read",
                         path=model.path)  # fmt: skip
+    for stop in (model.eos_token, *form.stops):
+        if '"' in stop or "\n" in stop:
+            raise DataError(f"ends answers by {stop!r}, which cannot stand in a Modelfile",
+                            path=model.path)  # fmt: skip
     lines = [f'FROM "{path}"', "", f'TEMPLATE """{form.go}"""', ""]
     if options.system is not None:
         if '"""' in options.system:

@@ -75,6 +75,8 @@ def read_tokenizer_json(path: Path) -> Words:
 
 def _in_order(vocab: dict[str, int], path: Path) -> list[str]:
     size = max(vocab.values(), default=-1) + 1
+    if min(vocab.values(), default=0) < 0:
+        raise DataError("has an id below 0", path=path)
     if size > 4 * len(vocab) + 1024:
         raise DataError(f"has an id of {size - 1} among {len(vocab)} words", path=path)
     tokens = [""] * size

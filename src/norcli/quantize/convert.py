@@ -11,10 +11,11 @@ from __future__ import annotations
 import time
 from contextlib import ExitStack
 from dataclasses import replace
+from pathlib import Path
 from typing import BinaryIO
 
 from norcli.console import Console
-from norcli.errors import DataError, UsageError
+from norcli.errors import CannotCreateError, DataError, UsageError
 from norcli.formats.gguf import padding_after
 from norcli.quantize.encoding import Work, encode_tiles
 from norcli.quantize.importance import (
@@ -44,6 +45,11 @@ def quantize(options: QuantizeOptions, console: Console) -> ConversionReport:
     """
     started = time.perf_counter()
     source = open_source(options, console)
+    texts: dict[str, str] = {}
+    if options.report_text is not None:
+        from norcli.quantize.texts import read_texts_by_language
+
+        texts = read_texts_by_language(options.report_text, console)
     if source.copied is None:
         directory = source.checkpoint.directory
         prove_vocabulary(source.vocabulary, directory, options.allow_tokenizer_mismatch, console)
@@ -54,7 +60,7 @@ def quantize(options: QuantizeOptions, console: Console) -> ConversionReport:
         from norcli.quantize.quality import measure_quality
 
         paths = [file.path for file in files]
-        quality = measure_quality(source, options, paths, _convert_silently, console)
+        quality = measure_quality(source, options, paths, texts, _convert_silently, console)
     return ConversionReport(
         name=source.name,
         model_class=source.config.model_class,
@@ -82,7 +88,11 @@ def convert_source(source: Source, options: QuantizeOptions, console: Console) -
     for layout in layouts:
         if layout.path == "-":
             refuse_terminal("a GGUF file")
+            if options.report_text is not None:
+                raise UsageError("--report-text reads the file again: name it with -o FILE")
         check_output(layout.path, options.overwrite)
+        if Path(layout.path).is_dir():
+            raise CannotCreateError("is a directory; a GGUF file is wanted", path=layout.path)
     for layout in layouts:
         for line in describe_file(source, layout).fallback_lines:
             console.say(line)

@@ -18,8 +18,8 @@ import numpy.typing as npt
 from norcli.errors import DataError
 from norcli.formats.gguf import MAGIC, GgmlType, GgufFile, Metadata, TensorInfo, TextArray
 from norcli.formats.tensors import TensorEntry
-from norcli.quantize.model_config import ModelConfig
-from norcli.quantize.tensor_names import PlannedTensor
+from norcli.quantize.model_config import ModelConfig, check_heads, count_of, number_of
+from norcli.quantize.tensor_names import PlannedTensor, check_tensors
 from norcli.quantize.vocabulary import Vocabulary
 from norcli.quantize.words import Words
 
@@ -121,10 +121,11 @@ def open_gguf(path: str) -> GgufSource:
                 f'is quantized already: "{tensor.name}" is {tensor.kind.name}', path=path,
                 hint="start from the model directory, or from its F32, F16 or BF16 file",
             )  # fmt: skip
-    if int(file.metadata.get("split.count", 1)) > 1:
+    if file.metadata.get("split.count", 1) != 1:
         raise DataError("is one part of several", path=path,
                         hint="join them with llama-gguf-split --merge")  # fmt: skip
     tensors = [PlannedTensor(t.name, t.shape, (t.name,)) for t in file.tensors]
+    check_tensors({tensor.name: tensor for tensor in tensors}, config)
     name = str(file.metadata.get("general.name", Path(path).stem))
     return GgufSource(file, name, config, GgufCheckpoint(file), tensors, _vocabulary(file))
 
@@ -143,33 +144,35 @@ def gguf_config(file: GgufFile) -> ModelConfig:
             hint=f"supported: {', '.join(_CLASSES)}",
         )  # fmt: skip
 
-    def number(key: str, default: Any = None) -> Any:
-        value = known.get(f"{architecture}.{key}", default)
-        if value is None:
-            raise DataError(f'has no "{architecture}.{key}"', path=file.path)
-        return value
+    def count(key: str, default: int | None = None) -> int:
+        return count_of(known, f"{architecture}.{key}", file.path, default)
 
-    hidden, heads = int(number("embedding_length")), int(number("attention.head_count"))
-    experts = int(number("expert_count", 0))
+    hidden, heads = count("embedding_length"), count("attention.head_count")
+    experts = count("expert_count", 0) if known.get(f"{architecture}.expert_count") else 0
     epsilon = "layer_norm_epsilon" if architecture == "gpt2" else "layer_norm_rms_epsilon"
-    return ModelConfig(
+    is_llama = architecture == "llama"
+    config = ModelConfig(
         path=Path(file.path),
         model_class="MixtralForCausalLM" if experts else _CLASSES[architecture],
         architecture=str(architecture),
         hidden_size=hidden,
-        num_hidden_layers=int(number("block_count")),
+        num_hidden_layers=count("block_count"),
         num_attention_heads=heads,
-        num_key_value_heads=int(number("attention.head_count_kv", heads)),
-        intermediate_size=int(number("feed_forward_length")),
-        max_position_embeddings=int(number("context_length")),
-        norm_epsilon=float(number(f"attention.{epsilon}")),
+        num_key_value_heads=count("attention.head_count_kv", heads),
+        intermediate_size=count("feed_forward_length"),
+        max_position_embeddings=count("context_length"),
+        norm_epsilon=number_of(known, f"{architecture}.attention.{epsilon}", file.path),
         tie_word_embeddings=all(tensor.name != "output.weight" for tensor in file.tensors),
-        head_dim=int(number("attention.key_length", hidden // max(heads, 1))),
+        head_dim=count("attention.key_length", hidden // heads),
         has_head_dim=f"{architecture}.attention.key_length" in known,
-        rope_theta=float(number("rope.freq_base", 10000.0)) if architecture == "llama" else None,
+        rope_theta=number_of(known, "llama.rope.freq_base", file.path, 10000.0)
+        if is_llama
+        else None,
         num_local_experts=experts,
-        num_experts_per_tok=int(number("expert_used_count", 0)),
+        num_experts_per_tok=count("expert_used_count") if experts else 0,
     )
+    check_heads(config)
+    return config
 
 
 def _vocabulary(file: GgufFile) -> Vocabulary:
@@ -180,9 +183,12 @@ def _vocabulary(file: GgufFile) -> Vocabulary:
     known, prefix = file.metadata, "tokenizer.ggml."
     tokens = known.get(prefix + "tokens", ())
     raw = [tokens.raw(i) for i in range(len(tokens))] if isinstance(tokens, TextArray) else []
+    types = known.get(prefix + "token_type")
     words = Words(
         model=str(known.get(prefix + "model", "")), pre=str(known.get(prefix + "pre", "")),
-        tokens=raw, types=list(known.get(prefix + "token_type", ())),
+        tokens=raw, types=list(types) if isinstance(types, tuple) else [],
     )  # fmt: skip
     begins = known.get(prefix + "add_bos_token")
-    return Vocabulary(words, add_bos=begins, source=Path(file.path).name)
+    return Vocabulary(
+        words, add_bos=begins if isinstance(begins, bool) else None, source=Path(file.path).name
+    )

@@ -98,6 +98,8 @@ class ImportanceMatrix:
 
 def is_importance_matrix(path: str) -> bool:
     """Whether a file holds a matrix rather than a text: by its first bytes, or .dat."""
+    if path == "-":
+        return False
     with open_input(path) as stream:
         return stream.read(4) == MAGIC or path.endswith(".dat")
 

@@ -9,6 +9,7 @@ harm; their defaults are checked first. Facts: include/llama.h.
 from __future__ import annotations
 
 import ctypes
+import os
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
@@ -120,7 +121,7 @@ class LlamaModel:
     def __init__(self, path: str, context: int | None, threads: int) -> None:
         library = self._library = _library()
         self._model = library.llama_model_load_from_file(
-            path.encode(), library.llama_model_default_params()
+            os.fsencode(path), library.llama_model_default_params()
         )
         if not self._model:
             raise DataError("llama.cpp cannot load it", path=path)

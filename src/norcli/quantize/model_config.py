@@ -8,6 +8,8 @@ what llama.cpp's graph of the architecture could not compute the same way.
 from __future__ import annotations
 
 import json
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ from norcli.errors import DataError
 from norcli.model.estimate import cache_bytes
 
 CONFIG_FILE = "config.json"
+# llama.cpp keeps counts in 32 bits with a sign.
+MOST = (1 << 31) - 1
 
 # Model class → architecture in llama.cpp, which has one graph for the whole Llama family.
 ARCHITECTURES = {
@@ -30,6 +34,10 @@ _CLASS_OF_MODEL_TYPE = {
     "mistral": "MistralForCausalLM",
     "mixtral": "MixtralForCausalLM",
 }
+
+
+_ROPE_NUMBERS = {"factor", "original_max_position_embeddings", "beta_fast", "beta_slow",
+                 "low_freq_factor", "high_freq_factor"}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -61,6 +69,11 @@ class ModelConfig:
         """Kind of rotary scaling, ``default`` for none."""
         return str(self.rope.get("rope_type", self.rope.get("type", "default")))
 
+    @property
+    def place(self) -> Path:
+        """What holds the tensors, for messages: the model directory, or the GGUF file."""
+        return self.path.parent if self.path.name == CONFIG_FILE else self.path
+
     def cache_bytes(self, context: int) -> int:
         """Return the memory of keys and values in 16 bits, as llama.cpp and vLLM hold them."""
         return cache_bytes(
@@ -76,7 +89,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """
     try:
         value = json.loads(path.read_bytes())
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         line = getattr(error, "lineno", None)
         raise DataError("is not valid JSON", path=path, line=line) from error
     if not isinstance(value, dict):
@@ -98,16 +111,77 @@ def read_model_config(directory: Path) -> ModelConfig:
         )  # fmt: skip
     fields = read_json(path)
     name = _model_class(fields, path)
-    try:
-        return (
-            _read_gpt2(fields, path)
-            if name == "GPT2LMHeadModel"
-            else _read_llama(fields, name, path)
-        )
-    except KeyError as error:
-        raise DataError(f'has no "{error.args[0]}", which {name} needs', path=path) from error
-    except (TypeError, ValueError) as error:
-        raise DataError(f"has a field that is no number: {error}", path=path) from error
+    config = (
+        _read_gpt2(fields, path) if name == "GPT2LMHeadModel" else _read_llama(fields, name, path)
+    )
+    check_heads(config)
+    return config
+
+
+def count_of(
+    fields: Mapping[str, Any], name: str, path: str | Path, default: int | None = None
+) -> int:
+    """Return a field that counts something.
+
+    Args:
+        fields: Of a config.json, or metadata of a GGUF file.
+        name: The field.
+        path: For messages.
+        default: Taken where the field is missing or null; None where it is needed.
+
+    Raises:
+        DataError: It is missing, or no whole number from 1.
+    """
+    value = fields.get(name)
+    if value is None and default is not None:
+        return default
+    if value is None:
+        raise DataError(f'has no "{name}", which the model needs', path=path)
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 < value <= MOST:
+        raise DataError(f'has "{name}" of {_shown(value)}; expected a count from 1', path=path)
+    return value
+
+
+def number_of(
+    fields: Mapping[str, Any], name: str, path: str | Path, default: float | None = None
+) -> float:
+    """Return a field that is a positive number; see `count_of`.
+
+    Raises:
+        DataError: It is missing, or no positive, finite number.
+    """
+    value = fields.get(name)
+    if value is None and default is not None:
+        return default
+    if value is None:
+        raise DataError(f'has no "{name}", which the model needs', path=path)
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise DataError(f'has "{name}" of {_shown(value)}; expected a positive number', path=path)
+    return float(value)
+
+
+def _shown(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=True, default=str)
+    return text if len(text) <= 40 else f"{text[:39]}…"
+
+
+def check_heads(config: ModelConfig) -> None:
+    """Check that heads share out what they are made of.
+
+    Raises:
+        DataError: They do not.
+    """
+    heads, keys = config.num_attention_heads, config.num_key_value_heads
+    if config.architecture == "gpt2" and config.hidden_size % heads:
+        raise DataError(f"has {heads} heads for a width of {config.hidden_size}", path=config.path)
+    if heads % keys:
+        raise DataError(f"has {heads} heads for {keys} key heads", path=config.path)
+    if config.architecture == "llama" and (config.head_dim % 2 or not config.head_dim):
+        raise DataError(f"has heads of {config.head_dim}, which cannot be rotated in pairs",
+                        path=config.path)  # fmt: skip
+    if config.num_experts_per_tok > config.num_local_experts:
+        raise DataError(f"takes {config.num_experts_per_tok} of {config.num_local_experts} experts",
+                        path=config.path)  # fmt: skip
 
 
 def _model_class(fields: dict[str, Any], path: Path) -> str:
@@ -124,7 +198,7 @@ def _model_class(fields: dict[str, Any], path: Path) -> str:
 
 
 def _read_gpt2(fields: dict[str, Any], path: Path) -> ModelConfig:
-    hidden, heads = int(fields["n_embd"]), int(fields["n_head"])
+    hidden, heads = count_of(fields, "n_embd", path), count_of(fields, "n_head", path)
     activation = fields.get("activation_function", "gelu_new")
     if activation not in ("gelu_new", "gelu_pytorch_tanh"):
         raise DataError(f'has activation "{activation}"; llama.cpp computes gelu_new', path=path)
@@ -137,12 +211,14 @@ def _read_gpt2(fields: dict[str, Any], path: Path) -> ModelConfig:
         model_class="GPT2LMHeadModel",
         architecture="gpt2",
         hidden_size=hidden,
-        num_hidden_layers=int(fields["n_layer"]),
+        num_hidden_layers=count_of(fields, "n_layer", path),
         num_attention_heads=heads,
         num_key_value_heads=heads,
-        intermediate_size=int(fields.get("n_inner") or 4 * hidden),
-        max_position_embeddings=int(fields.get("n_positions") or fields["n_ctx"]),
-        norm_epsilon=float(fields.get("layer_norm_epsilon", 1e-5)),
+        intermediate_size=count_of(fields, "n_inner", path, 4 * hidden),
+        max_position_embeddings=count_of(
+            fields, "n_ctx" if fields.get("n_positions") is None else "n_positions", path
+        ),
+        norm_epsilon=number_of(fields, "layer_norm_epsilon", path, 1e-5),
         tie_word_embeddings=bool(fields.get("tie_word_embeddings", True)),
         head_dim=hidden // heads,
         fields=fields,
@@ -150,40 +226,43 @@ def _read_gpt2(fields: dict[str, Any], path: Path) -> ModelConfig:
 
 
 def _read_llama(fields: dict[str, Any], name: str, path: Path) -> ModelConfig:
-    hidden, heads = int(fields["hidden_size"]), int(fields["num_attention_heads"])
+    hidden = count_of(fields, "hidden_size", path)
+    heads = count_of(fields, "num_attention_heads", path)
     if fields.get("hidden_act", "silu") != "silu":
         raise DataError(
             f'has activation "{fields["hidden_act"]}"; llama.cpp computes silu', path=path
         )
     # transformers 5 keeps theta and scaling together; older files spread them.
     rope = fields.get("rope_parameters") or fields.get("rope_scaling") or {}
-    theta = rope.get("rope_theta", fields.get("rope_theta", 10000.0))
+    if not isinstance(rope, dict):
+        raise DataError("has rotary parameters that are no object", path=path)
+    for key in _ROPE_NUMBERS & rope.keys():
+        number_of(rope, key, path, 1.0)
+    theta = number_of(rope, "rope_theta", path, number_of(fields, "rope_theta", path, 10000.0))
+    experts = count_of(fields, "num_local_experts", path) if "Mixtral" in name else 0
+    window = count_of(fields, "sliding_window", path, MOST)
     config = ModelConfig(
         path=path,
         model_class=name,
         architecture="llama",
         hidden_size=hidden,
-        num_hidden_layers=int(fields["num_hidden_layers"]),
+        num_hidden_layers=count_of(fields, "num_hidden_layers", path),
         num_attention_heads=heads,
-        num_key_value_heads=int(fields.get("num_key_value_heads") or heads),
-        intermediate_size=int(fields["intermediate_size"]),
-        max_position_embeddings=int(fields["max_position_embeddings"]),
-        norm_epsilon=float(fields["rms_norm_eps"]),
+        num_key_value_heads=count_of(fields, "num_key_value_heads", path, heads),
+        intermediate_size=count_of(fields, "intermediate_size", path),
+        max_position_embeddings=count_of(fields, "max_position_embeddings", path),
+        norm_epsilon=number_of(fields, "rms_norm_eps", path),
         tie_word_embeddings=bool(fields.get("tie_word_embeddings", False)),
-        head_dim=int(fields.get("head_dim") or hidden // heads),
-        has_head_dim=bool(fields.get("head_dim")),
-        rope_theta=float(theta),
+        head_dim=count_of(fields, "head_dim", path, hidden // heads),
+        has_head_dim=fields.get("head_dim") is not None,
+        rope_theta=theta,
         rope=dict(rope),
-        num_local_experts=_experts(fields, name),
-        num_experts_per_tok=int(fields["num_experts_per_tok"]) if "Mixtral" in name else 0,
-        sliding_window=fields.get("sliding_window"),
+        num_local_experts=experts,
+        num_experts_per_tok=count_of(fields, "num_experts_per_tok", path) if experts else 0,
+        sliding_window=None if window == MOST else window,
         fields=fields,
     )
     if config.rope_type not in ("default", "linear", "yarn", "llama3"):
         raise DataError(f'has rotary scaling "{config.rope_type}"', path=path,
                         hint="supported: default, linear, yarn, llama3")  # fmt: skip
     return config
-
-
-def _experts(fields: dict[str, Any], name: str) -> int:
-    return int(fields["num_local_experts"]) if name == "MixtralForCausalLM" else 0

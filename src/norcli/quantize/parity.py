@@ -161,12 +161,12 @@ def source_encoder(path: Path) -> Encode:
     if path.name == SENTENCEPIECE_FILE:
         from sentencepiece import SentencePieceProcessor
 
-        processor: Any = SentencePieceProcessor(model_file=str(path))
+        processor: Any = SentencePieceProcessor(model_proto=path.read_bytes())
         return lambda line: list(processor.encode(line))
     from tokenizers import Tokenizer
 
     if path.name == JSON_FILE:
-        tokenizer: Any = Tokenizer.from_file(str(path))
+        tokenizer: Any = Tokenizer.from_buffer(path.read_bytes())
     else:
         tokenizer = _tekken(path)
     return lambda line: list(tokenizer.encode(line, add_special_tokens=False).ids)

@@ -21,7 +21,7 @@ from norcli.quantize.divergence import Divergence, Doubles, Mean, measure_diverg
 from norcli.quantize.llama_library import LlamaModel
 from norcli.quantize.options import QuantizeOptions
 from norcli.quantize.plan import Source
-from norcli.quantize.texts import read_texts_by_language, token_chunks
+from norcli.quantize.texts import token_chunks
 
 # Convert a source by changed options; given by `convert`, which this module is called from.
 Convert = Callable[[Source, QuantizeOptions], None]
@@ -57,15 +57,16 @@ class Quality:
 
 
 def measure_quality(
-    source: Source, options: QuantizeOptions, paths: Sequence[str], convert: Convert,
-    console: Console,
+    source: Source, options: QuantizeOptions, paths: Sequence[str], texts: dict[str, str],
+    convert: Convert, console: Console,
 ) -> list[Quality]:  # fmt: skip
-    """Measure finished files on the text that the options name.
+    """Measure finished files on a text.
 
     Args:
         source: The opened source.
-        options: Of the run; ``report_text`` names the text.
+        options: Of the run.
         paths: The finished files, in the order of ``type``.
+        texts: What to read, by language.
         convert: Makes further files from the source.
         console: Shows progress.
 
@@ -74,12 +75,13 @@ def measure_quality(
         UnavailableError: xllamacpp is not installed.
         IOFailureError: No room for the source in $TMPDIR.
     """
-    assert options.report_text is not None
     types = options.types()
+    # Beyond its positions llama.cpp would end the program.
+    length = min(options.report_chunk, source.config.max_position_embeddings)
     with tempfile.TemporaryDirectory(prefix="norcli-report-") as folder:
         base = _source_file(source, options, dict(zip(types, paths, strict=True)), folder, convert)
         plain = _without_matrix(source, options, types, folder, convert)
-        chunks, spans = _chunks_by_language(base, options, console)
+        chunks, spans = _chunks_by_language(base, texts, length, options, console)
         threads = options.jobs or 1
         rows = measure_divergence(base, [*paths, *plain.values()], chunks, threads, console)
     made = dict(zip(types, rows, strict=False))
@@ -120,12 +122,9 @@ def _plain(options: QuantizeOptions, types: Sequence[str], output: str) -> Quant
 
 
 def _chunks_by_language(
-    base: str, options: QuantizeOptions, console: Console
+    base: str, texts: dict[str, str], length: int, options: QuantizeOptions, console: Console
 ) -> tuple[list[list[int]], dict[str, tuple[int, int]]]:
     """Return the chunks to read, and which of them belong to each language."""
-    assert options.report_text is not None
-    length = options.report_chunk
-    texts = read_texts_by_language(options.report_text, console)
     share = max(1, options.report_tokens // length // len(texts))
     chunks: list[list[int]] = []
     spans: dict[str, tuple[int, int]] = {}

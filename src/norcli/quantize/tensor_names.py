@@ -126,6 +126,7 @@ _EXPERT_NAMES = {"w1": "ffn_gate_exps.weight", "w2": "ffn_down_exps.weight",
 # Buffers that older versions saved with the weights.
 _IGNORED = re.compile(r"(?:\.attn\.(?:bias|masked_bias)|\.rotary_emb\.inv_freq)$")
 _LAYER = re.compile(r"(?:h|layers)\.(\d+)\.(.+)")
+_BLOCK = re.compile(r"blk\.(\d+)\.")
 _REQUIRED = {
     "gpt2": ("attn_norm.weight", "attn_norm.bias", "attn_qkv.weight", "attn_qkv.bias",
              "attn_output.weight", "attn_output.bias", "ffn_norm.weight", "ffn_norm.bias",
@@ -156,8 +157,7 @@ def plan_tensors(config: ModelConfig, checkpoint: HasEntries) -> list[PlannedTen
             planned[tensor.name] = tensor
     for name, members in experts.items():
         planned[name] = _stack_experts(name, members, config)
-    _check_complete(planned, config)
-    _check_shapes(planned, config)
+    check_tensors(planned, config)
     factors = _rope_factors(config)
     if factors is not None:
         planned["rope_freqs.weight"] = PlannedTensor(
@@ -267,27 +267,44 @@ def _stack_experts(
     return PlannedTensor(name, (wanted, *entries[0].shape), sources)
 
 
+def check_tensors(planned: Mapping[str, PlannedTensor], config: ModelConfig) -> None:
+    """Check that the tensors of a file are those of its model, so that llama.cpp need not.
+
+    Raises:
+        DataError: One is missing, of a layer too many, or of another shape.
+    """
+    _check_complete(planned, config)
+    _check_shapes(planned, config)
+
+
 def _check_complete(planned: Mapping[str, PlannedTensor], config: ModelConfig) -> None:
-    names = ["token_embd.weight", "output_norm.weight"]
-    names += ["position_embd.weight"] if config.architecture == "gpt2" else []
-    names += [] if config.tie_word_embeddings else ["output.weight"]
-    layer_names = list(_REQUIRED[config.architecture])
-    if config.architecture == "llama":
-        layer_names += _EXPERT_FFN if config.num_local_experts else _DENSE_FFN
-    for layer in range(config.num_hidden_layers):
-        names += [f"blk.{layer}.{name}" for name in layer_names]
-    for name in names:
+    for name in _required_names(config):
         if name not in planned:
             raise DataError(
-                f'the weights have nothing for "{name}"', path=config.path.parent,
+                f'the weights have nothing for "{name}"', path=config.place,
                 hint="is a shard missing, or config.json of another model?",
             )  # fmt: skip
     for name in planned:
-        if name.startswith("blk.") and int(name.split(".")[1]) >= config.num_hidden_layers:
+        layer = _BLOCK.match(name)
+        if layer is not None and int(layer[1]) >= config.num_hidden_layers:
             raise DataError(
-                f'the weights hold "{name}", config.json has {config.num_hidden_layers} layers',
-                path=config.path.parent,
+                f'the weights hold "{name}", the configuration has '
+                f"{config.num_hidden_layers} layers",
+                path=config.place,
             )
+
+
+def _required_names(config: ModelConfig) -> Iterator[str]:
+    yield from ("token_embd.weight", "output_norm.weight")
+    if config.architecture == "gpt2":
+        yield "position_embd.weight"
+    if not config.tie_word_embeddings:
+        yield "output.weight"
+    names = list(_REQUIRED[config.architecture])
+    if config.architecture == "llama":
+        names += _EXPERT_FFN if config.num_local_experts else _DENSE_FFN
+    for layer in range(config.num_hidden_layers):
+        yield from (f"blk.{layer}.{name}" for name in names)
 
 
 def _check_shapes(planned: Mapping[str, PlannedTensor], config: ModelConfig) -> None:
@@ -309,12 +326,16 @@ def _check_shapes(planned: Mapping[str, PlannedTensor], config: ModelConfig) -> 
         "ffn_down_exps": (config.num_local_experts, hidden, inner),
     }  # fmt: skip
     for name, tensor in planned.items():
-        part, kind = name.split(".")[-2:]
+        part, _, kind = name.removeprefix("blk.").rpartition(".")
+        part = part.rpartition(".")[2]
+        if part not in wanted:  # computed, as rotary factors are
+            continue
         shape = wanted[part][:1] if kind == "bias" else wanted[part]
         if tensor.shape != shape:
             raise DataError(
-                f'"{name}" has shape {list(tensor.shape)}, config.json asks for {list(shape)}',
-                path=config.path.parent,
+                f'"{name}" has shape {list(tensor.shape)}, the configuration asks for '
+                f"{list(shape)}",
+                path=config.place,
             )
 
 

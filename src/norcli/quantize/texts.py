@@ -15,6 +15,7 @@ from norcli.options import RecordInputOptions
 from norcli.streams import open_input
 
 BETWEEN_DOCUMENTS = "\n\n"
+_FORMS = 'give plain text as FILE.txt, or documents with a "text" as JSONL or Parquet'
 
 
 def read_texts_by_language(path: str, console: Console) -> dict[str, str]:
@@ -35,8 +36,13 @@ def read_texts_by_language(path: str, console: Console) -> dict[str, str]:
         options = RecordInputOptions(inputs=[path])
         bad = BadRecords(options, console)
         parts: dict[str, list[str]] = {}
-        for document in read_documents(options, console, bad):
-            parts.setdefault(str(document.fields.get("lang") or "und"), []).append(document.text)
+        try:
+            for document in read_documents(options, console, bad):
+                lang = str(document.fields.get("lang") or "und")
+                parts.setdefault(lang, []).append(document.text)
+        except DataError as error:
+            # The reader's own hints name options of other commands.
+            raise DataError(error.message, path=error.path, line=error.line, hint=_FORMS) from error
         texts = {lang: BETWEEN_DOCUMENTS.join(found) for lang, found in parts.items()}
     if not any(text.strip() for text in texts.values()):
         raise DataError("holds no text", path=path)

@@ -35,7 +35,9 @@ def export_tokenizer(file: GgufFile, folder: Path, console: Console) -> None:
     if not isinstance(words, TextArray):
         raise DataError("holds no vocabulary", path=file.path)
     tokens = [words.raw(index) for index in range(len(words))]
-    types = list(known.get(_PREFIX + "token_type", (1,) * len(tokens)))
+    types = _numbers(file, "token_type", [PieceType.NORMAL] * len(tokens))
+    if not set(types) <= set(PieceType):
+        raise DataError("has words of kinds that are not known", path=file.path)
     model = known.get(_PREFIX + "model")
     if model in ("llama", "t5"):
         _write_sentencepiece(file, tokens, types, folder, console)
@@ -49,12 +51,31 @@ def export_tokenizer(file: GgufFile, folder: Path, console: Console) -> None:
         (folder / "chat_template.jinja").write_text(template, encoding="utf-8")
 
 
+def _numbers(file: GgufFile, name: str, default: list[Any]) -> list[Any]:
+    """Return an array with a number for each word.
+
+    Raises:
+        DataError: It is none, or of another length.
+    """
+    found = file.metadata.get(_PREFIX + name, tuple(default))
+    if not isinstance(found, tuple) or len(found) != len(default):
+        raise DataError(f'"{_PREFIX}{name}" does not go with the {len(default)} words',
+                        path=file.path)  # fmt: skip
+    return list(found)
+
+
+def _special_id(file: GgufFile, name: str, words: int) -> int | None:
+    """Return the id of a special word, None where there is none."""
+    index = file.metadata.get(f"{_PREFIX}{name}_token_id")
+    return index if isinstance(index, int) and 0 <= index < words else None
+
+
 def _settings(file: GgufFile, tokens: list[bytes], kind: str) -> dict[str, Any]:
     known = file.metadata
     settings: dict[str, Any] = {"tokenizer_class": kind, "clean_up_tokenization_spaces": False}
     for short, name in _NAMES.items():
-        index = known.get(f"{_PREFIX}{name}_token_id")
-        if isinstance(index, int) and index < len(tokens):
+        index = _special_id(file, name, len(tokens))
+        if index is not None:
             settings[f"{short}_token"] = tokens[index].decode("utf-8", "replace")
     for name in ("bos", "eos"):
         adds = known.get(f"{_PREFIX}add_{name}_token")
@@ -84,11 +105,16 @@ def _write_sentencepiece(
 def sentencepiece_bytes(file: GgufFile, tokens: list[bytes], types: list[int]) -> bytes:
     """Return a vocabulary as a SentencePiece .model file; words of padding are left out."""
     known = file.metadata
-    scores = known.get(_PREFIX + "scores", (0.0,) * len(tokens))
+    scores = _numbers(file, "scores", [0.0] * len(tokens))
     count = len(tokens)
     while count and types[count - 1] == PieceType.UNUSED and _PADDING.fullmatch(tokens[count - 1]):
         count -= 1
     message = b""
+    try:
+        b"\n".join(tokens[:count]).decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError("has words that are not UTF-8, which no tokenizer.model can hold",
+                        path=file.path) from error  # fmt: skip
     for token, score, kind in zip(tokens[:count], scores, types, strict=False):
         piece = token
         if kind == PieceType.USER_DEFINED:
@@ -100,14 +126,17 @@ def sentencepiece_bytes(file: GgufFile, tokens: list[bytes], types: list[int]) -
     trainer = _number_field(3, BPE if is_bpe else UNIGRAM)
     trainer += _number_field(35, int(PieceType.BYTE in types))
     for number, name in ((40, "unknown"), (41, "bos"), (42, "eos"), (43, "padding")):
-        index = known.get(f"{_PREFIX}{name}_token_id")
-        trainer += _number_field(number, index if isinstance(index, int) else (1 << 64) - 1)
-    charsmap = bytes(known.get(_PREFIX + "precompiled_charsmap", ()))
+        index = _special_id(file, name, count)
+        trainer += _number_field(number, (1 << 64) - 1 if index is None else index)
+    rules = known.get(_PREFIX + "precompiled_charsmap", ())
+    if not isinstance(rules, tuple) or not all(0 <= byte < 256 for byte in rules):
+        raise DataError("has normalization rules that are no bytes", path=file.path)
+    charsmap = bytes(rules)
     normalizer = _bytes_field(1, b"identity" if not charsmap else b"user_defined")
     normalizer += _bytes_field(2, charsmap) if charsmap else b""
-    normalizer += _number_field(3, int(known.get(_PREFIX + "add_space_prefix", True)))
+    normalizer += _number_field(3, bool(known.get(_PREFIX + "add_space_prefix", True)))
     removes = known.get(_PREFIX + "remove_extra_whitespaces", False)
-    normalizer += _number_field(4, int(removes)) + _number_field(5, 1)
+    normalizer += _number_field(4, bool(removes)) + _number_field(5, 1)
     return message + _bytes_field(2, trainer) + _bytes_field(3, normalizer)
 
 
@@ -153,7 +182,7 @@ def _write_byte_level(file: GgufFile, tokens: list[bytes], types: list[int], fol
             "type": "BPE", "dropout": None, "unk_token": None, "fuse_unk": False,
             "byte_fallback": False, "ignore_merges": pre in ("llama-bpe", "tekken"),
             "vocab": {text: i for i, text in enumerate(texts) if types[i] != PieceType.UNUSED},
-            "merges": list(known.get(_PREFIX + "merges", ())),
+            "merges": _merges(file),
         },
     }  # fmt: skip
     _write_json(folder / "tokenizer.json", described)
@@ -161,9 +190,16 @@ def _write_byte_level(file: GgufFile, tokens: list[bytes], types: list[int], fol
     _write_json(folder / "tokenizer_config.json", settings)
 
 
+def _merges(file: GgufFile) -> list[str]:
+    merges = file.metadata.get(_PREFIX + "merges")
+    if not isinstance(merges, TextArray):
+        raise DataError("holds no merges, which its vocabulary needs", path=file.path)
+    return list(merges)
+
+
 def _post_processor(file: GgufFile, texts: list[str]) -> dict[str, Any] | None:
-    begin = file.metadata.get(_PREFIX + "bos_token_id")
-    if not (file.metadata.get(_PREFIX + "add_bos_token") and isinstance(begin, int)):
+    begin = _special_id(file, "bos", len(texts))
+    if begin is None or not file.metadata.get(_PREFIX + "add_bos_token"):
         return None
     first = {"SpecialToken": {"id": texts[begin], "type_id": 0}}
     body = {"Sequence": {"id": "A", "type_id": 0}}

@@ -8,6 +8,7 @@ form it computes rightly, warned about, or refused by name; nothing is silent.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ JSON_FILE = "tokenizer.json"
 TEKKEN_FILE = "tekken.json"
 SETTINGS_FILE = "tokenizer_config.json"
 CHAT_TEMPLATE_FILE = "chat_template.jinja"
+ADDED_FILE = "added_tokens.json"
 PADDING_SCORE = -1000.0
 
 
@@ -94,7 +96,7 @@ def read_vocabulary(config: ModelConfig, rows: int) -> Vocabulary:
     settings = optional_json(directory / SETTINGS_FILE)
     words, source = _read_words(directory)
     described = optional_json(directory / JSON_FILE) if source != TEKKEN_FILE else {}
-    words.add(_added_tokens(directory, settings, described))
+    words.add(_added_tokens(directory, settings, described, rows))
     if len(words.tokens) > rows:
         raise DataError(
             f"has {len(words.tokens)} words, the model's embedding only {rows} rows",
@@ -189,19 +191,43 @@ def _as_looked_for(model: SentencePieceModel) -> list[bytes]:
 
 
 def _added_tokens(
-    directory: Path, settings: dict[str, Any], described: dict[str, Any]
+    directory: Path, settings: dict[str, Any], described: dict[str, Any], rows: int
 ) -> list[AddedToken]:
-    """Gather added tokens from the three files Hugging Face has kept them in, newest last."""
+    """Gather added tokens from the three files Hugging Face has kept them in, newest last.
+
+    Raises:
+        DataError: One cannot be understood, or has an id beyond the rows of the embedding.
+    """
     found: dict[int, AddedToken] = {}
-    for text, index in optional_json(directory / "added_tokens.json").items():
-        found[int(index)] = AddedToken(int(index), str(text), special=True)
-    for index, value in settings.get("added_tokens_decoder", {}).items():
-        special = bool(value.get("special", False))
-        found[int(index)] = AddedToken(int(index), str(value["content"]), special)
-    for value in described.get("added_tokens", []):
-        special = bool(value.get("special", False))
-        found[int(value["id"])] = AddedToken(int(value["id"]), str(value["content"]), special)
+    for name in (ADDED_FILE, SETTINGS_FILE, JSON_FILE):
+        try:
+            for token in _listed_tokens(directory, name, settings, described):
+                if not 0 <= token.id < rows:
+                    raise DataError(
+                        f'gives "{token.text}" the id {token.id}, the embedding has {rows} rows',
+                        path=directory / name, hint="is it the tokenizer of another model?",
+                    )  # fmt: skip
+                found[token.id] = token
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise DataError("has added tokens that norcli does not understand",
+                            path=directory / name) from error  # fmt: skip
     return [found[index] for index in sorted(found)]
+
+
+def _listed_tokens(
+    directory: Path, name: str, settings: dict[str, Any], described: dict[str, Any]
+) -> Iterator[AddedToken]:
+    if name == ADDED_FILE:
+        for text, index in optional_json(directory / ADDED_FILE).items():
+            yield AddedToken(int(index), str(text), special=True)
+        return
+    if name == SETTINGS_FILE:
+        values = settings.get("added_tokens_decoder") or {}
+        entries = [(index, value) for index, value in values.items()]
+    else:
+        entries = [(value["id"], value) for value in described.get("added_tokens") or []]
+    for index, value in entries:
+        yield AddedToken(int(index), str(value["content"]), bool(value.get("special", False)))
 
 
 def special_text(settings: dict[str, Any], short: str) -> str | None:
