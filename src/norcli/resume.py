@@ -32,7 +32,14 @@ from norcli.errors import (
 from norcli.formats.compression import compressed
 from norcli.locks import RunLock
 from norcli.options import option_fields
-from norcli.streams import BLOCK_BYTES, Interruption, check_output, remove_stale, sync_folder
+from norcli.streams import (
+    BLOCK_BYTES,
+    Interruption,
+    check_output,
+    is_pipe,
+    remove_stale,
+    sync_folder,
+)
 
 FORMAT = 1
 COMPACT_BYTES = 1 << 22
@@ -101,8 +108,8 @@ def stamp_inputs(paths: Sequence[str]) -> list[list[Any]]:
     """
     stamps = []
     for path in paths:
-        if path == "-":
-            raise UsageError("--resume needs input files, not standard input")
+        if is_pipe(path):
+            raise UsageError("--resume needs input files, not standard input or another pipe")
         status = os.stat(path)
         stamps.append([path, status.st_size, status.st_mtime_ns])
     return stamps

@@ -109,6 +109,11 @@ def open_input(path: str) -> BinaryIO:
                                 path=path) from error  # fmt: skip
 
 
+def is_pipe(path: str) -> bool:
+    """Whether an input can be read only once: standard input, a named pipe, ``<(command)``."""
+    return path == "-" or _is_special(Path(path))
+
+
 def input_position() -> tuple[str, int] | None:
     """Return the input file opened last and how many of its bytes were read, for progress.
 

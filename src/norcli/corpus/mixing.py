@@ -39,7 +39,7 @@ from norcli.errors import DataError, UsageError
 from norcli.formats.bad_records import FaultList
 from norcli.formats.documents import RecordWriter, input_paths, text_id
 from norcli.formats.lines import Part
-from norcli.streams import check_output
+from norcli.streams import check_output, is_pipe
 
 Item = bytes | dict[str, Any]
 
@@ -104,8 +104,8 @@ def check_mix(options: MixOptions) -> list[str]:
         raise UsageError("mix needs all of its input: --shard and --limit do not apply",
                          hint="give --total to make less")  # fmt: skip
     paths = input_paths(options)
-    if "-" in paths:
-        raise UsageError("mix reads its input twice", hint="save standard input to a file first")
+    if any(map(is_pipe, paths)):
+        raise UsageError("mix reads its input twice", hint="save what a pipe gives to a file first")
     check_output(options.output, options.overwrite)
     return list(dict.fromkeys(paths))
 

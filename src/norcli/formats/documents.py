@@ -28,6 +28,7 @@ from norcli.options import RecordInputOptions, RecordOutputOptions, parse_shard
 from norcli.streams import (
     STDIN_NAME,
     atomic_file,
+    is_pipe,
     open_input,
     refuse_terminal,
     stdout_is_terminal,
@@ -113,8 +114,8 @@ def shard_parts(paths: list[str], shard: str | None, cut_lines: bool = True) -> 
     index, count = parse_shard(shard)
     if count == 1:
         return [Part(path, 0, None) for path in paths]
-    if "-" in paths:
-        raise UsageError("--shard needs files, not standard input")
+    if any(map(is_pipe, paths)):
+        raise UsageError("--shard needs files, not standard input or another pipe")
     sizes = [os.path.getsize(path) for path in paths]
     total = sum(sizes)
     low, high = index * total // count, (index + 1) * total // count

@@ -17,7 +17,7 @@ from norcli.formats.compression import PARQUET_MAGIC, decompressed, given_back, 
 from norcli.formats.encodings import decode_wide
 from norcli.formats.lines import Part
 from norcli.formats.parquet import needs_a_file
-from norcli.streams import BLOCK_BYTES, open_input
+from norcli.streams import BLOCK_BYTES, is_pipe, open_input
 
 HEAD_BYTES = 1 << 20
 _SUFFIXES = {
@@ -38,7 +38,7 @@ class Opened(NamedTuple):
         form: ``jsonl``, ``json`` (values over several lines), ``text``, ``document``, ``html``,
             ``subtitles``, ``warc`` or ``parquet``.
         layout: How its records are written; None where they are taken as they stand.
-        stream: Its decompressed bytes, for standard input only.
+        stream: Its decompressed bytes, for standard input and other pipes only.
         lacks: Fields of a layout named with --layout that its first record has not.
     """
 
@@ -60,16 +60,16 @@ def open_part(part: Part, options: CrawlFilterOptions) -> Opened:
     """Find out what a part of an input is.
 
     Raises:
-        DataError: It is Parquet on standard input.
+        DataError: It is Parquet from a pipe.
         InputMissingError: It cannot be read.
     """
     form = options.input_format if options.input_format != "auto" else format_of_name(part.path)
-    is_pipe = part.path == "-"
-    if form in _TOLD_BY_SUFFIX and not is_pipe:
+    read_once = is_pipe(part.path)
+    if form in _TOLD_BY_SUFFIX and not read_once:
         return Opened(part, form)
     magic, raw = peek_magic(open_input(part.path))
     if magic == PARQUET_MAGIC or form == "parquet":
-        if is_pipe:
+        if read_once:
             raise needs_a_file(part.name)
         raw.close()
         return Opened(part, "parquet")
@@ -83,7 +83,7 @@ def open_part(part: Part, options: CrawlFilterOptions) -> Opened:
         record = _first_record(text, form)
         layout = layout_of(options, part.path, record)
         lacks = fields_lacking(layout, record)
-    if is_pipe:
+    if read_once:
         return Opened(part, form, layout, given_back(head, stream), lacks)
     stream.close()
     return Opened(part, form, layout, lacks=lacks)
