@@ -105,15 +105,13 @@ def write_rows(writer: RecordWriter, unit: DocumentLines, rows: npt.NDArray[np.i
         return
     begins, ends, data = unit.begins[rows], unit.ends[rows], unit.lines.block.data
     gaps = np.flatnonzero(begins[1:] != ends[:-1] + 1)
-    first_rows = np.append(0, gaps + 1)
-    firsts = begins[first_rows]
+    firsts = begins[np.append(0, gaps + 1)]
     lasts = ends[np.append(gaps, len(rows) - 1)] + 1
-    counts = np.diff(np.append(first_rows, len(rows)))
     view = memoryview(data)
-    for first, last, count in zip(firsts.tolist(), lasts.tolist(), counts.tolist(), strict=True):
-        writer.write_lines(view[first:last], count)
+    pieces = [view[first:last] for first, last in zip(firsts.tolist(), lasts.tolist(), strict=True)]
     if lasts[-1] > len(data):
-        writer.write_lines(b"\n", 0)  # the input's last line may lack it
+        pieces.append(memoryview(b"\n"))  # the input's last line may lack it
+    writer.write_lines(b"".join(pieces), len(rows))
 
 
 def parsed(item: Item, text_key: str) -> dict[str, Any]:
