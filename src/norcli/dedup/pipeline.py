@@ -7,11 +7,15 @@ read again. The one-pass form, which decides about each document as it comes, is
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
 from norcli.console import Console
+from norcli.dedup import index
 from norcli.dedup.banding import Banding, choose_banding
 from norcli.dedup.collecting import Collected, collect
 from norcli.dedup.deciding import Decisions, decide, sweep
@@ -144,7 +148,8 @@ def _sign_and_write(
     source = RecordSource(options, console)
     try:
         sign = resumption.sign if resumption else None
-        collected = collect(source, options, banding, console, sign)
+        with _deciding_soon(options.jobs or 1):
+            collected = collect(source, options, banding, console, sign)
         result = DedupResult(
             records_in=collected.new, bytes_in=source.bytes_read, bad_records=source.bad_count,
             known_documents=collected.known,
@@ -167,6 +172,17 @@ def _sign_and_write(
     finally:
         source.close()
     return result
+
+
+@contextmanager
+def _deciding_soon(jobs: int) -> Iterator[None]:
+    """Load the kernels of the decision beside the first pass, if more than one thread may work."""
+    if jobs <= 1:
+        yield
+        return
+    with ThreadPoolExecutor(1) as pool:
+        pool.submit(index.warm_up)  # what fails here fails again, and is told, where it is used
+        yield
 
 
 def _save(
