@@ -76,16 +76,6 @@ def test_lines_and_order_are_kept_byte_for_byte(tmp_path: Path) -> None:
     assert (tmp_path / "out.jsonl").read_bytes() == lines[0] + b"\n" + lines[1] + b"\n"
 
 
-def test_jobs_do_not_change_a_byte(corpus: list[Record], tmp_path: Path) -> None:
-    source = write(tmp_path / "in.jsonl", corpus)
-    outputs = []
-    for jobs in (1, 2, 5):
-        out, rejects = tmp_path / f"o{jobs}.jsonl", tmp_path / f"r{jobs}.jsonl"
-        dedup([source], out, rejects=str(rejects), jobs=jobs, keep="longest")
-        outputs.append(out.read_bytes() + b"|" + rejects.read_bytes())
-    assert outputs[0] == outputs[1] == outputs[2]
-
-
 def test_split_into_files_does_not_change_a_byte(corpus: list[Record], tmp_path: Path) -> None:
     dedup([write(tmp_path / "all.jsonl", corpus)], tmp_path / "one.jsonl")
     parts = [write(tmp_path / f"p{i}.jsonl", corpus[200 * i : 200 * i + 200]) for i in range(3)]

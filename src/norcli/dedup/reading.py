@@ -11,6 +11,7 @@ import io
 import os
 import select
 import tempfile
+from collections import deque
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, NamedTuple, cast
@@ -154,6 +155,7 @@ class RecordSource:
     _bad: BadRecords = field(init=False)
     _taken: int = field(default=0, init=False)
     _seen: int = field(default=0, init=False)
+    _sizes: deque[int] = field(default_factory=deque, init=False)  # of units not settled yet
     _skipped: list[int] = field(default_factory=list, init=False)
     _spools: dict[int, BinaryIO] = field(default_factory=dict, init=False)
     _stamps: dict[str, tuple[int, int]] = field(default_factory=dict, init=False)
@@ -176,6 +178,7 @@ class RecordSource:
             IOFailureError: Standard input exceeds the spool's bound.
         """
         for unit in self.units():
+            self.bytes_read += self._sizes.popleft()
             for item in self._items(unit):
                 if isinstance(item, DataError):
                     self._skip(item)
@@ -202,10 +205,12 @@ class RecordSource:
             if os.path.isfile(part.path):
                 self._stamps[part.path] = _stamp(part.path)
             if format_of(part.path, self.options.input_format) != "jsonl":
-                yield from self._records(index, part)
+                for records in self._records(index, part):
+                    self._sizes.append(0)
+                    yield records
                 continue
             for lines in self._lines(index, part):
-                self.bytes_read += len(lines.block.data)
+                self._sizes.append(len(lines.block.data))
                 yield lines
 
     def settle(self, documents: int, bad: list[tuple[int, DataError]]) -> int:
@@ -214,6 +219,7 @@ class RecordSource:
         Raises:
             DataError: A bad record under --on-bad-record stop.
         """
+        self.bytes_read += self._sizes.popleft()
         limit = self.options.limit
         wanted = documents if limit is None else min(documents, limit - self._taken)
         done = 0
