@@ -206,3 +206,17 @@ def test_sigterm_ends_an_answer_and_keeps_it(open_chat: Open, tmp_path: Path) ->
     assert chat.wait() == 143
     (messages,) = transcripts(tmp_path)
     assert messages[1]["content"].startswith("en to tre")
+
+
+def test_answer_that_is_cut_off_can_be_continued(open_chat: Open, tmp_path: Path) -> None:
+    chat = open_chat("--max-new-tokens", "3")
+    chat.expect(READY)
+    chat.type(RIVER + "\r")
+    chat.expect("cut off after 3 tokens; /continue goes on")
+    chat.type("/set max-new-tokens 100\r")
+    chat.expect("max_new_tokens 100")
+    chat.type("/continue\r")
+    chat.expect(r"lengste elv\.")
+    chat.type("/exit\r")
+    assert chat.wait() == 0
+    assert transcripts(tmp_path)[0][1]["content"] == RIVER_ANSWER

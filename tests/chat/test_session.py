@@ -123,3 +123,18 @@ def test_request_stays_where_no_other_answer_comes() -> None:
         list(session.regenerate())
     assert session.messages == before
     assert session.last_request == before[0]
+
+
+def test_answer_goes_on_where_it_stopped() -> None:
+    session = make([["Glom"], ["ma er", " lang.\n\nHva?\n\nSvar:"], [" Ja."]])
+    with pytest.raises(DataError, match="no answer to go on with"):
+        list(session.go_on())
+    list(session.ask("Elv?"))
+    assert "".join(session.go_on()) == "ma er lang."
+    assert [m["content"] for m in session.messages] == ["Elv?", "Glomma er lang."]
+    engine = session.engine
+    assert isinstance(engine, ScriptedEngine)
+    assert engine.asked == ["<s>Elv?\n\nSvar:", "<s>Elv?\n\nSvar: Glom"]
+    session.undo()
+    with pytest.raises(DataError, match="no answer to go on with"):
+        list(session.go_on())

@@ -299,3 +299,26 @@ def test_edit_that_is_given_up_changes_nothing(start: Start, tmp_path: Path) -> 
     chat.type("/exit\r")
     assert chat.wait() == 0
     assert saved(tmp_path) == [["En?", "Ja.", "Tre?", "Jo."]]
+
+
+def test_reading_a_file_goes_with_the_next_request(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "en artikkel.txt").write_text("Elva var lang.\n")
+    chat = start([" Lang elv."], [" Ja."])
+    chat.type(f"/read {tmp_path}/ingen\r")
+    chat.expect("cannot be read: no such file")
+    chat.expect(IDLE)
+    complete(chat, f"/read {tmp_path}/en", "artikkel.txt")
+    chat.type("\r")
+    chat.expect(r"en artikkel\.txt, 14 characters: goes with the next request")
+    chat.expect(r"with en artikkel\.tx")
+    chat.type("Oppsummer.\r")
+    chat.expect(r"Lang elv\.")
+    chat.expect(IDLE)
+    chat.type("Sikker?\r")
+    chat.expect(r"Ja\.")
+    chat.type("/exit\r")
+    assert chat.wait() == 0
+    (file,) = (tmp_path / "state" / "chats").glob("*.jsonl")
+    messages = json.loads(file.read_text("utf-8"))["messages"]
+    assert messages[0] == {"role": "user", "content": "Oppsummer.", "input": "Elva var lang."}
+    assert messages[2] == {"role": "user", "content": "Sikker?"}

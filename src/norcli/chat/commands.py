@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from norcli.chat.attachment import read_attachment
 from norcli.chat.clipboard import copy_text
 from norcli.chat.mode_commands import set_adapter, set_mode, show_thinking
 from norcli.chat.options import MODES, TEMPLATE_CHOICES, ChatOptions
@@ -81,6 +82,19 @@ def _system(terminal: Terminal, argument: str) -> None:
 
 def _regenerate(terminal: Terminal, argument: str) -> None:
     terminal.answer(lambda stopped: terminal.session.regenerate(stopped=stopped))
+
+
+def _continue(terminal: Terminal, argument: str) -> None:
+    terminal.answer(lambda stopped: terminal.session.go_on(stopped))
+
+
+def _read(terminal: Terminal, argument: str) -> None:
+    if argument in ("", "none"):
+        terminal.attached = None if argument else terminal.attached
+        terminal.note(terminal.attached.about if terminal.attached else "no file is read")
+        return
+    terminal.attached = read_attachment(_path(argument, "/read"))
+    terminal.note(f"{terminal.attached.about}: goes with the next request; /read none drops it")
 
 
 def _undo(terminal: Terminal, argument: str) -> None:
@@ -267,13 +281,21 @@ def _complete_setting(terminal: Terminal, written: str) -> Iterator[str]:
 
 
 def _complete_path(terminal: Terminal, written: str) -> Iterator[str]:
+    return _entries(written, ".jsonl")
+
+
+def _complete_file(terminal: Terminal, written: str) -> Iterator[str]:
+    return _entries(written, "")
+
+
+def _entries(written: str, suffix: str) -> Iterator[str]:
     start = written[: written.rfind("/") + 1]
     try:
         entries = sorted(os.scandir(Path(start or ".").expanduser()), key=lambda entry: entry.name)
     except OSError:
         return
     for entry in entries:
-        if entry.is_dir() or entry.name.endswith(".jsonl"):
+        if entry.is_dir() or entry.name.endswith(suffix):
             yield start + entry.name + ("/" if entry.is_dir() else "")
 
 
@@ -307,6 +329,8 @@ def complete(terminal: Terminal, text: str) -> list[tuple[str, str, str]]:
 COMMANDS = (
     SlashCommand("/help", "[COMMAND]", "List the commands, or tell of one", _help, _complete_name),
     SlashCommand("/regen", "", "Answer the last request again", _regenerate),
+    SlashCommand("/continue", "", "Go on with an answer that was cut off or stopped", _continue),
+    SlashCommand("/read", "FILE", "Ask the next request about a text file", _read, _complete_file),
     SlashCommand("/undo", "", "Take the last request and its answer back", _undo),
     SlashCommand("/edit", "[TEXT]", "Change the last request and ask again", _edit),
     SlashCommand("/clear", "", "Begin a new conversation", _clear),

@@ -16,7 +16,7 @@ from typing import Any
 
 from norcli.chat.engines import ModelDescription, Vocabulary
 from norcli.chat.thinking import BEGIN, END
-from norcli.errors import ConfigError, DataError, missing_extra
+from norcli.errors import ConfigError, DataError, UsageError, missing_extra
 from norcli.training.templates import TEMPLATES, reasoning_prompt, render_messages
 
 Message = dict[str, str]
@@ -78,26 +78,40 @@ def choose_template(choice: str, description: ModelDescription) -> Template:
 
 
 def encode_prompt(
-    template: Template, messages: Sequence[Mapping[str, str]], vocabulary: Vocabulary
-) -> list[Any]:
+    template: Template, messages: Sequence[Mapping[str, str]], vocabulary: Vocabulary,
+    begun: str = "",
+) -> list[Any]:  # fmt: skip
     """Return the ids of a conversation that ends with a request; for a server the messages.
+
+    Args:
+        template: The words around each request.
+        messages: The conversation.
+        vocabulary: The model's tokenizer.
+        begun: Beginning of the answer, which the model is to go on with.
 
     Raises:
         DataError: The messages do not fit the template.
+        UsageError: A server is to go on with an answer.
     """
     if not messages or messages[-1]["role"] == "assistant":
         raise DataError("a conversation to answer must end with a request")
     if template.name == "server":
+        if begun:
+            raise UsageError("a server cannot be asked to go on with an answer",
+                             hint="/set max-new-tokens N, then /regen")  # fmt: skip
         return list(messages)
     messages = [{key: OWN_MARKS.sub("", text) for key, text in m.items()} for m in messages]
     if template.reasons:
         messages = _with_reasoning(messages)
         vocabulary = _ThinkingVocabulary(vocabulary)
     if template.name == "none":
+        if begun:
+            messages = [*messages, {"role": "assistant", "content": begun}]
         return _begin(vocabulary) + vocabulary.encode(_plain_text(messages))
     if template.jinja is None:
-        return _encode_turns(template.name, messages, vocabulary)
-    return _encode_jinja(template.jinja, messages, vocabulary)
+        return _encode_turns(template.name, messages, vocabulary, begun)
+    ids = _encode_jinja(template.jinja, messages, vocabulary)
+    return ids + vocabulary.encode(begun) if begun else ids
 
 
 def _with_reasoning(messages: Sequence[Mapping[str, str]]) -> list[Mapping[str, str]]:
@@ -154,7 +168,7 @@ def _plain_text(messages: Sequence[Mapping[str, str]]) -> str:
 
 
 def _encode_turns(
-    name: str, messages: Sequence[Mapping[str, str]], vocabulary: Vocabulary
+    name: str, messages: Sequence[Mapping[str, str]], vocabulary: Vocabulary, begun: str
 ) -> list[int]:
     """Encode as sft does; a test holds the two together."""
     ids = _begin(vocabulary)
@@ -170,7 +184,10 @@ def _encode_turns(
         if vocabulary.eos_id is not None:
             ids.append(vocabulary.eos_id)
         pending, is_first = [], False
-    return ids + vocabulary.encode(_request_text(name, pending, is_first))
+    prompt = _request_text(name, pending, is_first)
+    request = vocabulary.encode(prompt)
+    ids += request
+    return ids + _encode_answer(prompt, request, begun, vocabulary) if begun else ids
 
 
 def _request_text(name: str, messages: Sequence[Mapping[str, str]], is_first: bool) -> str:

@@ -147,20 +147,32 @@ class Session:
             message = message | {"content": text}
         return self._answer([*self.messages[:at], message], stopped)
 
-    def prepare(self, messages: Sequence[Message]) -> tuple[list[Any], Sampling]:
+    def go_on(self, stopped: Callable[[], bool] = never) -> Iterator[str]:
+        """Yield what the last answer goes on with, and put it behind that answer.
+
+        Raises:
+            DataError: There is no answer yet.
+        """
+        if not self.messages or self.messages[-1]["role"] != "assistant":
+            raise DataError("there is no answer to go on with")
+        return self._answer(self.messages[:-1], stopped, self.messages[-1]["content"])
+
+    def prepare(self, messages: Sequence[Message], begun: str = "") -> tuple[list[Any], Sampling]:
         """Return the prompt for a conversation, and the limits of its answer.
 
         Raises:
             DataError: The last request alone does not fit in the context.
         """
-        ids, self.dropped_turns = self.fit(messages)
+        ids, self.dropped_turns = self.fit(messages, begun)
         seeded = dataclasses.replace(self.sampling, seed=self.sampling.seed + self._answers)
         self._answers += 1
         return ids, within_room(seeded, self.engine.context_tokens - len(ids))
 
-    def _answer(self, messages: list[Message], stopped: Callable[[], bool]) -> Iterator[str]:
-        ids, sampling = self.prepare(messages)
-        answer = AnswerText(self.template.marker, self.stops)
+    def _answer(
+        self, messages: list[Message], stopped: Callable[[], bool], begun: str = ""
+    ) -> Iterator[str]:
+        ids, sampling = self.prepare(messages, begun)
+        answer = AnswerText(self.template.marker, self.stops, begun)
         self.thinking = ""
         is_kept = True
         try:
@@ -238,7 +250,7 @@ class Session:
             return ContextUse(self.engine.context_tokens)
         return ContextUse(len(ids))
 
-    def fit(self, messages: Sequence[Message]) -> tuple[list[Any], int]:
+    def fit(self, messages: Sequence[Message], begun: str = "") -> tuple[list[Any], int]:
         """Return the prompt's ids and how many of the oldest turns had to be left out.
 
         Only a server knows what fits in its context: there as many are left out as it has made
@@ -252,13 +264,13 @@ class Session:
             kept = kept_turns(messages, self.dropped_turns)
             dropped = self.dropped_turns if kept else 0
             prompt = [*system, *(kept or messages)]
-            return encode_prompt(self.template, prompt, self.engine.vocabulary), dropped
+            return encode_prompt(self.template, prompt, self.engine.vocabulary, begun), dropped
         context = self.engine.context_tokens
         most = context - min(self.sampling.max_new_tokens, max(context // FREE_PART, 1))
         ids: list[int] = []
         dropped = 0
         while kept := kept_turns(messages, dropped):
-            ids = encode_prompt(self.template, [*system, *kept], self.engine.vocabulary)
+            ids = encode_prompt(self.template, [*system, *kept], self.engine.vocabulary, begun)
             if len(ids) <= most:
                 return ids, dropped
             dropped += 1

@@ -20,18 +20,19 @@ class AnswerText:
     Args:
         marker: The word that asks for an answer, at the start of a line; None for none.
         stops: Texts before which the answer ends.
+        begun: What was given out of it before.
 
     Attributes:
         ended: True once a stop text or the marker has come; what follows is ignored.
         text: What was given out so far.
     """
 
-    def __init__(self, marker: str | None, stops: Sequence[str] = ()) -> None:
+    def __init__(self, marker: str | None, stops: Sequence[str] = (), begun: str = "") -> None:
         self._marker = marker
         self._stops = [stop for stop in stops if stop]
         self._held = ""
         self.ended = False
-        self.text = ""
+        self.text = begun
 
     def feed(self, chunk: str) -> str:
         """Return the text that is now certain to belong to the answer."""

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from norcli.chat.answers import AnswerTotals
+from norcli.chat.attachment import Attachment
 from norcli.chat.commands import find_command
 from norcli.chat.context_use import ContextUse
 from norcli.chat.engines import UNKNOWN_CONTEXT
@@ -47,6 +48,7 @@ class Terminal:
     Attributes:
         totals: Counts over all answers.
         draft: Text that the next line to edit begins with.
+        attached: File whose text goes with the next request.
         is_editing: Whether the next request takes the place of the last one.
         has_ended: True once the user has said that it is enough.
     """
@@ -77,6 +79,7 @@ class Terminal:
         self.theme = theme
         self.totals = AnswerTotals()
         self.draft = ""
+        self.attached: Attachment | None = None
         self.is_editing = False
         self.has_ended = False
 
@@ -122,10 +125,17 @@ class Terminal:
                 word, _, argument = line.partition(" ")
                 find_command(word).run(self, argument.strip())
             else:
-                ask = self.session.regenerate if replaces else self.session.ask
-                self.answer(lambda stopped: ask(line, stopped=stopped))
+                self._ask(line, replaces)
         except NorcliError as error:
             self.console.error(clean(str(error)), error.hint)
+
+    def _ask(self, text: str, replaces: bool) -> None:
+        if replaces:
+            self.answer(lambda stopped: self.session.regenerate(text, stopped))
+            return
+        extra = self.attached.text if self.attached else None
+        self.answer(lambda stopped: self.session.ask(text, extra, stopped))
+        self.attached = None
 
     def answer(self, ask: Callable[[Callable[[], bool]], Iterator[str] | Generator[str]]) -> None:
         """Stream an answer, then save the conversation.
@@ -162,6 +172,12 @@ class Terminal:
             self.note("stopped; /regen answers again, /undo takes the request back")
         elif not self.session.messages[-1]["content"]:
             self.note("the model gave an empty answer")
+        elif not self.session.counts.finished:
+            goes_on = self.session.engine.description.has_tokens
+            self.note(
+                f"cut off after {self.session.counts.new_tokens} tokens; "
+                + ("/continue goes on" if goes_on else "/set max-new-tokens allows more")
+            )
         if self.session.dropped_turns:
             self.note(f"the context is full: without the {self.session.dropped_turns} oldest turns")
         if self.tells_speed:
@@ -204,6 +220,8 @@ class Terminal:
         session = self.session
         parts = [Path(session.engine.description.path).name, session.template.name]
         parts.append(session.context_use().of(session.engine.context_tokens))
+        if self.attached:
+            parts.append(f"with {self.attached.path.name}")
         if session.dropped_turns:
             parts.append(f"{session.dropped_turns} oldest turns left out")
         if self.totals.answers:

@@ -157,12 +157,13 @@ class UrlEngine:
         started = time.perf_counter()
         counts.is_exact = False
         path, request = _request(self._model, ids, sampling)
-        line, room = _Line(), CHARACTERS_PER_TOKEN * sampling.max_new_tokens
+        line, is_cut = _Line(), False
+        room = CHARACTERS_PER_TOKEN * sampling.max_new_tokens
         producer = Producer(lambda put, cancelled: self._ask(path, request, put, line))
         try:
             for event in producer.read(stopped):
                 for choice in _objects(event.get("choices")):
-                    counts.finished |= choice.get("finish_reason") == "stop"
+                    is_cut |= choice.get("finish_reason") == "length"
                     for piece in _pieces(choice):
                         if not counts.prompt_seconds:
                             counts.prompt_seconds = time.perf_counter() - started
@@ -174,6 +175,7 @@ class UrlEngine:
                 if room < 0:
                     raise _broken(self.description.path, "does not stop where it was asked to")
                 _take_usage(event.get("usage"), counts)
+            counts.finished = not is_cut and not stopped()
         finally:
             # A server that nobody listens to any more shall stop, and not wait for its next word.
             line.hang_up()
