@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -71,9 +72,9 @@ def input_paths(options: RecordInputOptions) -> list[str]:
     paths = list(options.inputs)
     places: dict[str, str] = {}
     if options.files_from:
-        with open_input(options.files_from) as listing:
-            # Names of files are bytes; they need not be UTF-8.
-            names = [os.fsdecode(line.strip()) for line in listing.read().split(b"\n")]
+        listing = _read_listing(options.files_from)
+        # Names of files are bytes; they need not be UTF-8.
+        names = [os.fsdecode(line.strip()) for line in listing.split(b"\n")]
         paths += [name for name in names if name]
         listed = STDIN_NAME if options.files_from == "-" else options.files_from
         for number, name in enumerate(names, 1):
@@ -87,6 +88,25 @@ def input_paths(options: RecordInputOptions) -> list[str]:
             raise InputMissingError("no such file", path=path, hint=places.get(path))
     # An empty list of names is an empty input, not a reason to wait for standard input.
     return paths if paths or options.files_from else ["-"]
+
+
+_piped_listings: dict[tuple[int, int], bytes] = {}
+
+
+def _read_listing(path: str) -> bytes:
+    """Read a list of names; one that comes from a pipe is remembered, for it is asked for again."""
+    if not is_pipe(path):
+        with open_input(path) as listing:
+            return listing.read()
+    if path == "-":
+        key = (-1, id(sys.stdin))
+    else:
+        status = os.stat(path)
+        key = (status.st_dev, status.st_ino)
+    if key not in _piped_listings:
+        with open_input(path) as listing:
+            _piped_listings[key] = listing.read()
+    return _piped_listings[key]
 
 
 def input_bytes(paths: list[str]) -> int | None:
