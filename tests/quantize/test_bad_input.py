@@ -199,6 +199,39 @@ def test_a_device_is_no_gguf_file() -> None:
         GgufFile("/dev/null")
 
 
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"lora_alpha": "x"},
+        {"lora_alpha": None},
+        {"lora_alpha": float("inf")},
+        {"alpha_pattern": "x"},
+        {"alpha_pattern": {"(": 1}},
+        {"alpha_pattern": {"c_fc": [1]}},
+    ],
+)
+def test_adapters_whose_scale_is_no_number(tiny: Path, fields: dict[str, Any]) -> None:
+    adapter = tiny.parent / "adapter"
+    adapter.mkdir()
+    name = "base_model.model." + WEIGHT.removesuffix(".weight")
+    factors = {f"{name}.lora_A.weight": np.ones((2, 32), np.float32),
+               f"{name}.lora_B.weight": np.ones((64, 2), np.float32)}  # fmt: skip
+    save_file(factors, adapter / "adapter_model.safetensors")
+    config = {"peft_type": "LORA", "r": 2, "lora_alpha": 4}
+    (adapter / "adapter_config.json").write_text(json.dumps(config))
+    assert convert(tiny, adapter=str(adapter)).is_file()
+    (adapter / "adapter_config.json").write_text(json.dumps(config | fields))
+    with pytest.raises(DataError, match="that is no number"):
+        convert(tiny, adapter=str(adapter), overwrite=True)
+
+
+def test_a_vocabulary_that_its_own_library_refuses(tiny: Path) -> None:
+    pytest.importorskip("xllamacpp")
+    path = tiny / "tokenizer.model"
+    path.write_bytes(path.read_bytes().replace(b"<0x65>", b"<0Z65>"))
+    refused(tiny, "cannot be loaded by the library")
+
+
 def mutate(raw: bytes, chance: random.Random) -> bytes:
     """Change a few bytes or numbers of a file's header, cut it, or shift what follows."""
     data = bytearray(raw)

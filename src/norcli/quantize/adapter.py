@@ -128,7 +128,11 @@ def _factors(
                         f"{list(b.shape)}", path=file.path)  # fmt: skip
     if not (np.isfinite(a).all() and np.isfinite(b).all()):
         raise DataError(f'"{module}" holds NaN or infinite weights', path=file.path)
-    alpha = _pattern(config.get("alpha_pattern"), module, config.get("lora_alpha", 8))
+    try:
+        alpha = _pattern(config.get("alpha_pattern"), module, config.get("lora_alpha", 8))
+    except (AttributeError, TypeError, ValueError, re.error) as error:
+        raise DataError(f'gives "{module}" a "lora_alpha" or "alpha_pattern" that is no number',
+                        path=Path(file.path).with_name(CONFIG_FILE)) from error  # fmt: skip
     rank = a.shape[0]
     return Factors(a, b, alpha / (math.sqrt(rank) if config.get("use_rslora") else rank))
 
@@ -137,7 +141,10 @@ def _pattern(patterns: Any, module: str, default: Any) -> float:
     """Return a module's own value where a pattern names it, as peft matches: by its end."""
     for pattern, value in (patterns or {}).items():
         if re.fullmatch(rf"(?:.*\.)?{pattern}", module):
-            return float(value)
+            default = value
+            break
+    if not math.isfinite(default):
+        raise ValueError("infinite")
     return float(default)
 
 

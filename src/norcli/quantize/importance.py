@@ -20,6 +20,7 @@ from norcli.formats.gguf import (
     GgufFile,
     Metadata,
     TensorInfo,
+    TextArray,
     ValueType,
     write_gguf,
 )
@@ -135,11 +136,12 @@ def _read_gguf(path: str) -> ImportanceMatrix:
         sums = np.frombuffer(file.tensor_data(tensor), "<f4").reshape(counts.elements, -1)
         seen = np.frombuffer(file.tensor_data(counts), "<f4")
         entries[name.removesuffix(SUMS)] = Entry(sums, seen)
-    return ImportanceMatrix(
-        entries, list(file.metadata.get("imatrix.datasets", ())),
-        int(file.metadata.get("imatrix.chunk_count", 0)),
-        int(file.metadata.get("imatrix.chunk_size", 0)), path,
-    )  # fmt: skip
+    datasets = file.metadata.get("imatrix.datasets")
+    chunks, length = (file.metadata.get(f"imatrix.chunk_{name}", 0) for name in ("count", "size"))
+    if not all(isinstance(number, int) and 0 <= number < 1 << 31 for number in (chunks, length)):
+        raise DataError("has counts of chunks that are none", path=path)
+    names = list(datasets) if isinstance(datasets, TextArray) else []
+    return ImportanceMatrix(entries, names, chunks, length, path)
 
 
 def _read_dat(path: str) -> ImportanceMatrix:

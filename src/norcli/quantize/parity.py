@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from norcli.console import Console
-from norcli.errors import DataError
+from norcli.errors import DataError, NorcliError
 from norcli.formats.gguf import GgmlType, Metadata, TensorInfo, write_gguf
 from norcli.quantize.byte_pair_vocabulary import TEKKEN_PATTERN
 from norcli.quantize.llama_library import LlamaModel
@@ -157,7 +157,21 @@ def write_stub(vocabulary: Vocabulary, path: str) -> None:
 
 
 def source_encoder(path: Path) -> Encode:
-    """Return the encoder of a tokenizer file, without special tokens."""
+    """Return the encoder of a tokenizer file, without special tokens.
+
+    Raises:
+        DataError: Its own library does not take it.
+    """
+    try:
+        return _load_encoder(path)
+    except NorcliError:
+        raise
+    except Exception as error:  # both libraries raise several kinds, the bare one among them
+        raise DataError("cannot be loaded by the library it was made with", path=path,
+                        hint="copy the tokenizer's files again") from error  # fmt: skip
+
+
+def _load_encoder(path: Path) -> Encode:
     if path.name == SENTENCEPIECE_FILE:
         from sentencepiece import SentencePieceProcessor
 
