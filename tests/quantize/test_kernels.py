@@ -135,3 +135,12 @@ def test_weights_beyond_half_precision_are_refused(kind: GgmlType) -> None:
     values = np.linspace(-1, 1, 512, dtype=np.float32) * np.float32(1e9)
     with pytest.raises(DataError, match="too large"):
         encode(values, kind)
+
+
+def test_weights_that_bfloat16_would_make_infinite_are_refused() -> None:
+    largest = np.array([0x7F7F7FFF], np.uint32).view(np.float32)
+    assert np.isfinite(decode(encode(largest, GgmlType.BF16), GgmlType.BF16)).all()
+    for value in (np.nextafter(largest, np.float32(np.inf)), np.finfo(np.float32).max):
+        for sign in (1, -1):
+            with pytest.raises(DataError, match="too large for BF16"):
+                encode(np.array([value * sign], np.float32).reshape(-1), GgmlType.BF16)

@@ -43,6 +43,8 @@ _WEIGHTED: dict[GgmlType, str] = {
     GgmlType.Q5_K: "q4_k.encode_weighted_q5_k",
     GgmlType.Q6_K: "q6_k.encode_weighted_q6_k",
 }
+# Halfway between the largest BF16 and what would come next; a tie goes up, to infinity.
+_LARGEST_BFLOAT16 = np.nextafter(np.float32(3.3961775e38), np.float32(0))
 ENCODED_TYPES = (GgmlType.F32, GgmlType.F16, GgmlType.BF16, *_KERNELS)
 
 
@@ -95,4 +97,6 @@ def _to_bfloat16(values: Floats) -> Bytes:
     bits = values.view(np.uint32)
     odd = (bits >> np.uint32(16)) & np.uint32(1)
     rounded = (bits + (np.uint32(0x7FFF) + odd)) >> np.uint32(16)
+    if values.size and max(values.max(), -values.min()) > _LARGEST_BFLOAT16:
+        raise DataError("weights beyond 3.39e38, too large for BF16")
     return rounded.astype(np.uint16).view(np.uint8)
