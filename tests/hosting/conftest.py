@@ -15,11 +15,21 @@ from norcli.training.templates import chat_template_jinja
 @pytest.fixture(scope="session")
 def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A Llama of random weights with the report's template."""
+    return make_model(tmp_path_factory.mktemp("served"), context=128)
+
+
+@pytest.fixture(scope="session")
+def long_served(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same with a long context."""
+    return make_model(tmp_path_factory.mktemp("long"), context=65536)
+
+
+def make_model(folder: Path, context: int) -> Path:
+    """Write a model of random weights."""
     import torch
     from sentencepiece import SentencePieceTrainer
     from transformers import LlamaConfig, LlamaForCausalLM
 
-    folder = tmp_path_factory.mktemp("served")
     (folder / "text.txt").write_text("Hva er Norges lengste elv? Glomma.\n" * 30, "utf-8")
     SentencePieceTrainer.train(
         input=str(folder / "text.txt"), model_prefix=str(folder / "tokenizer"), vocab_size=300,
@@ -29,7 +39,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(5)
     network = LlamaForCausalLM(
         LlamaConfig(vocab_size=300, hidden_size=64, intermediate_size=64, num_hidden_layers=1,
-                    num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=128)
+                    num_attention_heads=2, num_key_value_heads=2, max_position_embeddings=context)
     )  # fmt: skip
     with torch.no_grad():
         network.lm_head.weight[:259] = (

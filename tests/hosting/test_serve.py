@@ -13,6 +13,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -28,24 +29,40 @@ openai = pytest.importorskip("openai")
 pytest.importorskip("xllamacpp")
 
 KEY = "hemmelig-123"
+LONG_CONTEXT = 60_000
+
+
+@contextmanager
+def running(served: Path, *words: str) -> Iterator[tuple[str, subprocess.Popen[str]]]:
+    """A server in a process of its own."""
+    environment = os.environ | {"NORCLI_API_KEY": KEY}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "norcli", "serve", str(served), "--port", "0", *words],
+        stderr=subprocess.PIPE, env=environment, text=True,
+    )  # fmt: skip
+    assert process.stderr is not None
+    try:
+        line = process.stderr.readline()
+        found = re.search(r"norgpt-liten at (http://127\.0\.0\.1:\d+)/v1, with a key", line)
+        assert found, line
+        yield found[1], process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(timeout=60) == 0
+        assert "Traceback" not in process.stderr.read()
 
 
 @pytest.fixture(scope="module")
 def address(served: Path) -> Iterator[str]:
-    """A server in a process of its own, ended by SIGTERM."""
-    environment = os.environ | {"NORCLI_API_KEY": KEY}
-    process = subprocess.Popen(
-        [sys.executable, "-m", "norcli", "serve", str(served), "--port", "0", "--parallel", "2"],
-        stderr=subprocess.PIPE, env=environment, text=True,
-    )  # fmt: skip
-    assert process.stderr is not None
-    line = process.stderr.readline()
-    found = re.search(r"norgpt-liten at (http://127\.0\.0\.1:\d+)/v1, with a key", line)
-    assert found, line
-    yield found[1]
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=30) == 0
-    assert "Traceback" not in process.stderr.read()
+    with running(served, "--parallel", "2") as (address, _):
+        yield address
+
+
+@pytest.fixture(scope="module")
+def long_address(long_served: Path) -> Iterator[str]:
+    """One slot and room for an answer that takes long."""
+    with running(long_served, "--context", str(LONG_CONTEXT)) as (address, _):
+        yield address
 
 
 @pytest.fixture()
@@ -151,6 +168,85 @@ def test_nothing_shows_or_changes_what_others_ask(address: str) -> None:
     assert post(address, "/slots", None)[0] == 501
     assert post(address, "/props", b'{"a": 1}')[0] in (404, 501)
     assert post(address, "/", None)[0] == 404
+
+
+ENDLESS = {"messages": [{"role": "user", "content": "Tell."}], "max_tokens": 100_000,
+           "ignore_eos": True, "stream": True}  # fmt: skip
+
+
+def open_stream(address: str, key: str) -> socket.socket:
+    """Begin an answer that would not end by itself before the test does."""
+    host, port = address.removeprefix("http://").split(":")
+    connection = socket.create_connection((host, int(port)))
+    body = json.dumps(ENDLESS).encode()
+    head = (f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer {key}"
+            f"\r\nContent-Length: {len(body)}\r\n\r\n")  # fmt: skip
+    connection.sendall(head.encode() + body)
+    seen = b""
+    while seen.count(b"data: ") < 3:
+        seen += connection.recv(4096)
+    assert seen.startswith(b"HTTP/1.1 200")
+    return connection
+
+
+def tokens_made(address: str, key: str) -> int:
+    told = post(address, "/metrics", None)[1].decode()
+    found = re.search(r"^llamacpp:tokens_predicted_total (\d+)", told, re.MULTILINE)
+    assert found, told
+    return int(found[1])
+
+
+def test_client_that_leaves_frees_the_model(long_address: str) -> None:
+    open_stream(long_address, KEY).close()
+    other = openai.OpenAI(base_url=long_address + "/v1", api_key=KEY, max_retries=0)
+    before = tokens_made(long_address, KEY)
+    # There is one slot: this answer comes only when the one before has been given up.
+    assert ask(other).choices[0].message.content
+    assert tokens_made(long_address, KEY) - before < LONG_CONTEXT // 2
+
+
+def test_sigterm_cuts_answers_off_and_ends_well(long_served: Path) -> None:
+    with running(long_served, "--context", str(LONG_CONTEXT)) as (address, process):
+        with open_stream(address, KEY) as connection:
+            connection.settimeout(20)  # llama.cpp by itself would wait for 30 s
+            process.send_signal(signal.SIGTERM)
+            while connection.recv(1 << 16):
+                pass
+        assert process.wait(timeout=20) == 0
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [({"n": 9}, "'n'"), ({"max_tokens": -5}, "max_tokens"), ({"max_tokens": "x"}, "max_tokens"),
+     ({"messages": [{"role": "user"}]}, "content")],
+)  # fmt: skip
+def test_bad_settings_are_named(address: str, settings: dict[str, Any], message: str) -> None:
+    body = {"messages": [{"role": "user", "content": "Hei"}], "max_tokens": 2} | settings
+    status, said, _ = post(address, "/v1/chat/completions", json.dumps(body).encode())
+    assert status == 400
+    assert message in json.loads(said)["error"]["message"]
+
+
+def test_unknown_fields_are_ignored_and_probabilities_told(client: Any) -> None:
+    answer = ask(client, logprobs=True, top_logprobs=2, max_tokens=3, extra_body={"ukjent": [1]})
+    told = answer.choices[0].logprobs.content
+    assert [len(token.top_logprobs) for token in told] == [2, 2, 2]
+    assert "".join(token.token for token in told) == answer.choices[0].message.content
+    assert all(token.logprob <= 0 for token in told)
+
+
+def test_body_without_end_is_refused(address: str) -> None:
+    host, port = address.removeprefix("http://").split(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.settimeout(60)
+        head = (f"POST /v1/chat/completions HTTP/1.1\r\nHost: {host}\r\nAuthorization: Bearer "
+                f"{KEY}\r\nTransfer-Encoding: chunked\r\n\r\n")  # fmt: skip
+        connection.sendall(head.encode())
+        chunk = b"100000\r\n" + b" " * 0x100000 + b"\r\n"
+        with pytest.raises(OSError):
+            for _ in range(400):
+                connection.sendall(chunk)
+    assert post(address, "/health", None)[0] == 200
 
 
 def test_other_machines_need_a_key(served: Path, tmp_path: Path) -> None:

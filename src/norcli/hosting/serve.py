@@ -10,10 +10,11 @@ from __future__ import annotations
 
 import errno
 import ipaddress
+import os
 import socket
 import threading
 from collections.abc import Mapping
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -153,8 +154,23 @@ class ModelServer:
         self.address = str(self._server.listening_address)
 
     def close(self) -> None:
-        """Stop answering and let go of the model."""
+        """Stop answering and let go of the model; answers under way are cut off."""
+        # llama.cpp waits half a minute for clients that still listen (xllamacpp 2026.10).
+        _cut_connections(int(self.address.rpartition(":")[2]))
         self._server = None
+
+
+def _cut_connections(port: int) -> None:
+    """End this process's connections with clients of a port."""
+    for name in os.listdir("/dev/fd"):
+        try:
+            connection = socket.socket(fileno=os.dup(int(name)))
+        except OSError:  # no socket, or gone already
+            continue
+        with closing(connection), suppress(OSError):
+            here = connection.getsockname()
+            if isinstance(here, tuple) and here[1] == port and connection.getpeername():
+                connection.shutdown(socket.SHUT_RDWR)
 
 
 def _parameters(xllamacpp: Any, options: ServeOptions, plan: ServePlan, talkative: bool) -> Any:
