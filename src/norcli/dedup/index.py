@@ -124,7 +124,11 @@ def content_order(
 ) -> npt.NDArray[np.int64]:
     """Return documents sorted by content hash, equal ones in the order of the input."""
     chosen = hashes if len(active) == len(hashes) else hashes[active]
-    return active[np.lexsort((chosen[:, 1], chosen[:, 0]))]
+    order, firsts = sort_hashes(chosen[:, 0])
+    seconds = chosen[order, 1]
+    if ((firsts[1:] == firsts[:-1]) & (seconds[1:] != seconds[:-1])).any():
+        order = np.lexsort((chosen[:, 1], chosen[:, 0]))  # half a hash is almost always enough
+    return active[order]
 
 
 def group_exact(
