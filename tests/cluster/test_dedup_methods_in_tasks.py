@@ -11,9 +11,12 @@ import pytest
 from dedup_runs import COUNTED_OTHERWISE, Record, both_ways, make_records, options_for, prepared
 from task_runs import Killer, jobs_of, norcli, run_stage
 
+from norcli.cluster import dedup_comparing, dedup_signing
+from norcli.cluster.dedup_signing import SignedParts
 from norcli.cluster.runs import Run
 from norcli.cluster.tasks import run_task
 from norcli.console import Console
+from norcli.dedup.parts import Entries
 from norcli.dedup.pipeline import run_dedup
 from norcli.errors import ResumableStopError
 
@@ -75,6 +78,36 @@ def test_survivors_are_those_of_one_process(
         assert len(one["rejects.jsonl"]) > 2000
     for name in counts.keys() - COUNTED_OTHERWISE - {"matching"}:
         assert sums[name] == counts[name], name
+
+
+@pytest.mark.parametrize("tasks", [1, 3])
+@pytest.mark.parametrize(
+    "more", [{"method": ["url", "minhash"], "keep": "longest"}, {"method": ["exact"]}], ids=str
+)  # fmt: skip
+def test_bounded_memory_gives_the_same_in_more_pieces(
+    inputs: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tasks: int, more: Record
+) -> None:
+    compared: list[list[int]] = []
+    entries = SignedParts.entries
+
+    def noted(self: SignedParts, band: int, key_ranges: list[int]) -> Entries:
+        compared.append(key_ranges)
+        return entries(self, band, key_ranges)
+
+    monkeypatch.setattr(dedup_signing, "SIGNATURE_SHARE", 1e-6)
+    monkeypatch.setattr(dedup_comparing, "ENTRY_SHARE", 1e-6)
+    monkeypatch.setattr(SignedParts, "entries", noted)
+    monkeypatch.setattr("norcli.cluster.runs.Run.tidy", lambda run: None)
+    one, many, counts, sums = both_ways(inputs, tmp_path, tasks, memory="200M", **more)
+    assert many == one
+    for name in counts.keys() - COUNTED_OTHERWISE - {"matching"}:
+        assert sums[name] == counts[name], name
+    manifests = (tmp_path / "work" / "sign" / "manifests").iterdir()
+    chunks = [json.loads(path.read_bytes())["stats"]["chunks"] for path in manifests]
+    assert max(chunks) > 1
+    pieces = {tuple(key_ranges) for key_ranges in compared}
+    assert set().union(*pieces) == set(range(16 * tasks))
+    assert len(pieces) > tasks
 
 
 def test_stars_are_not_components_here(inputs: list[str], tmp_path: Path) -> None:

@@ -158,7 +158,7 @@ def test_verdicts_that_are_too_few_are_noticed(inputs: list[str], tmp_path: Path
         ({"sweep": ["0.5"]}, "--sweep does not go"),
         ({"save_index": "index"}, "--save-index"), ({"output": "-"}, "needs an output file"),
         ({"clusters": "clusters.parquet"}, "parts of Parquet"), ({"limit": 3}, "--limit"),
-        ({"inputs": ["-"]}, "standard input"), ({"memory": "1G"}, "--memory bounds"),
+        ({"inputs": ["-"]}, "standard input"),
     ],
     ids=str,
 )  # fmt: skip

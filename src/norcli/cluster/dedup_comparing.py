@@ -8,7 +8,7 @@ is taken from another task is checked, and so are the counts.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -41,6 +41,9 @@ from norcli.dedup.repeated_ids import count_repeated_ids
 from norcli.dedup.stars import join_stars, star_pairs
 from norcli.dedup.statistics import source_pairs
 from norcli.dedup.survivors import choose_survivors
+
+ENTRY_SHARE = 0.2
+"""Of --memory for the entries that a task compares together."""
 
 _NO_PAIRS = np.empty((0, 2), np.int64)
 
@@ -78,42 +81,99 @@ def _verdicts_before(task: Task, documents: int) -> Verdicts:
     return found
 
 
+class _Found(NamedTuple):
+    """Pairs of some ranges of keys: exact and near ones, comparisons made and cut short."""
+
+    exact: npt.NDArray[np.int64]
+    near: npt.NDArray[np.int64]
+    compared: int
+    cut: int
+
+
 def compare(task: Task) -> Made:
-    """Find the pairs whose keys lie in the task's range."""
+    """Find the pairs whose keys lie in the task's range, as much of it at a time as fits."""
     group, turn = place_of(task)
-    signed, options = SignedParts(task.run, group), options_of(task)
-    bands, banding = Bands.of(options), banding_of(options)
-    method = options.comparisons[turn]
-    kept = _verdicts_before(task, signed.documents).kept
+    signed, method = SignedParts(task.run, group), group.options.comparisons[turn]
+    kept = _verdicts_before(task, signed.documents).kept if turn else None
+    order = None
+    if group.is_star and method == "minhash":
+        ranked = _ranked(task)
+        order = np.empty(signed.documents, np.int64)
+        order[ranked] = np.arange(len(ranked))
+    banding = banding_of(group.options)
+    lanes_of = None
+    if method == "minhash" and banding is not None:
+        lanes_of = signed.gather(banding.num_perm)
+    found = [
+        _compare(signed, method, kept, order, key_ranges, lanes_of)
+        for key_ranges in _shares(signed, method, task.number)
+    ]
+    exact = np.concatenate([one.exact for one in found])
+    near = np.concatenate([one.near for one in found])
+    path = task.folder / "pairs.npz"
+    save_arrays(path, exact=exact, near=near)
+    return Made({"pairs": path}, {
+        "compared": sum(one.compared for one in found), "cut": sum(one.cut for one in found),
+        "exact": len(exact), "near": len(near),
+    })  # fmt: skip
+
+
+def _shares(signed: SignedParts, method: str, number: int) -> Iterator[list[int]]:
+    """Yield the ranges of keys that a task compares together, within its memory."""
+    group = signed.group
+    bands, memory = Bands.of(group.options), group.options.memory_bytes
+    own = range(number * group.splits, (number + 1) * group.splits)
+    if memory is None:
+        yield list(own)
+        return
+    read = [*(bands.near if method == "minhash" else ()), bands.whole(method)]
+    some: list[int] = []
+    size = 0
+    for key_range in own:
+        more = signed.entry_bytes(read, key_range)
+        if some and size + more > memory * ENTRY_SHARE:
+            yield some
+            some, size = [], 0
+        some.append(key_range)
+        size += more
+    yield some
+
+
+def _compare(
+    signed: SignedParts, method: str, kept: npt.NDArray[np.bool_] | None,
+    order: npt.NDArray[np.int64] | None, key_ranges: list[int],
+    lanes_of: Callable[[npt.NDArray[np.int64]], npt.NDArray[np.uint8]] | None,
+) -> _Found:  # fmt: skip
+    """Compare the documents that share a key in some ranges.
+
+    Args:
+        signed: All parts.
+        method: How to compare.
+        kept: Whether each document was kept by the rounds before; None in the first.
+        order: The place of each document among all, the best first, for stars.
+        key_ranges: Of the keys.
+        lanes_of: Takes document numbers and returns their lanes; None for exact matching.
+    """
+    bands, banding = Bands.of(signed.group.options), banding_of(signed.group.options)
 
     def entries(band: int) -> Entries:
-        found = signed.entries(band, task.number)
-        return found if turn == 0 else found[kept[found[:, DOCUMENT].astype(np.int64)]]
+        found = signed.entries(band, key_ranges)
+        return found if kept is None else found[kept[found[:, DOCUMENT].astype(np.int64)]]
 
-    files = {"pairs": task.folder / "pairs.npz"}
-    whole = bands.exact
-    if method == "url":
-        assert bands.url is not None, "signed for this method"
-        whole = bands.url
-    exact = exact_pairs(entries(whole))
-    near, compared, cut = _NO_PAIRS, 0, 0
-    if method == "minhash" and banding is not None:
-        shared = [shared_keys(entries(band)) for band in bands.near]
-        documents = np.unique(np.concatenate([found[:, DOCUMENT] for found in shared]))
-        documents = documents.astype(np.int64)
-        lanes = signed.gather(banding.num_perm)(documents)
-        if group.is_star:
-            order = np.empty(signed.documents, np.int64)
-            ranked = _ranked(task)
-            order[ranked] = np.arange(len(ranked))
-            buckets = [bucket for found in shared for bucket in _buckets(found, documents, order)]
-            rows, compared, cut = star_pairs(buckets, lanes, banding.needed_lanes)
-            near = np.concatenate([documents[rows[:, :2]], rows[:, 2:]], axis=1)
-        else:
-            found = near_pairs(shared, documents, lanes, banding)
-            near, compared, cut = found.pairs, found.compared, found.cut
-    save_arrays(files["pairs"], exact=exact, near=near)
-    return Made(files, {"compared": compared, "cut": cut, "exact": len(exact), "near": len(near)})
+    exact = exact_pairs(entries(bands.whole(method)))
+    if lanes_of is None or banding is None:
+        return _Found(exact, _NO_PAIRS, 0, 0)
+    shared = [shared_keys(entries(band)) for band in bands.near]
+    documents = np.unique(np.concatenate([found[:, DOCUMENT] for found in shared]))
+    documents = documents.astype(np.int64)
+    lanes = lanes_of(documents)
+    if order is None:
+        found = near_pairs(shared, documents, lanes, banding)
+        return _Found(exact, found.pairs, found.compared, found.cut)
+    buckets = [bucket for found in shared for bucket in _buckets(found, documents, order)]
+    rows, compared, cut = star_pairs(buckets, lanes, banding.needed_lanes)
+    near = np.concatenate([documents[rows[:, :2]], rows[:, 2:]], axis=1)
+    return _Found(exact, near, compared, cut)
 
 
 def _buckets(

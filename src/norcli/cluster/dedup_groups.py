@@ -23,6 +23,10 @@ UNITS, REPEATS, CUTS = "units", "repeats", "cuts"
 WRITE, FINISH = "write", "finish"
 
 
+SPLITS = 16
+"""Ranges of keys for each task that compares, where its memory is bounded."""
+
+
 @dataclasses.dataclass(frozen=True)
 class Group:
     """Methods that run together.
@@ -51,6 +55,11 @@ class Group:
     def known_parts(self) -> int:
         """Parts that are earlier indexes; they come before those of the input."""
         return len(self.options.against)
+
+    @property
+    def splits(self) -> int:
+        """Ranges of keys that each task compares, one after the other if need be."""
+        return 1 if self.options.memory is None else SPLITS
 
     def name(self, kind: str, turn: int = 0) -> str:
         """Return the name of one of its stages.

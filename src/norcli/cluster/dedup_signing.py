@@ -9,11 +9,13 @@ from __future__ import annotations
 
 import dataclasses
 import io
-from collections.abc import Callable, Iterator
+import mmap
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -21,11 +23,10 @@ import numpy.typing as npt
 from norcli.cluster.dedup_groups import COMPARE, SIGN, Group, place_of
 from norcli.cluster.planning import in_one_process
 from norcli.cluster.runs import Made, Run
-from norcli.cluster.slices import Numbers, read_slice, write_slices
+from norcli.cluster.slices import Numbers, SliceWriter, read_slice, slice_bytes
 from norcli.cluster.tasks import Task
-from norcli.dedup.banding import Banding
 from norcli.dedup.blocks import BlockSigner
-from norcli.dedup.collecting import Notes, open_evaluation, sign_units
+from norcli.dedup.collecting import SIGNATURE_SHARE, Notes, open_evaluation, sign_units
 from norcli.dedup.ids import IdStore
 from norcli.dedup.options import DedupOptions
 from norcli.dedup.parts import DOCUMENT, Entries, cut_at, entries_by_range
@@ -36,6 +37,10 @@ from norcli.dedup.storage import read_index, settings_of
 from norcli.dedup.survivors import Policy
 
 ENTRY_BYTES = 32
+LANE_ROWS = 1 << 15
+"""Documents whose lanes are read before the pages they stand on are let go."""
+
+_NO_LANES = np.empty((0, 0), np.uint8)
 
 
 @dataclass(frozen=True)
@@ -55,6 +60,10 @@ class Bands:
 
     def __len__(self) -> int:
         return len(self.near) + 1 + (self.url is not None)
+
+    def whole(self, method: str) -> int:
+        """Return the band whose entries are equal for the exact duplicates of a method."""
+        return self.url if method == "url" and self.url is not None else self.exact
 
 
 @dataclass
@@ -99,62 +108,134 @@ class SignedParts:
         """Return what was noted of a part's documents."""
         return load_arrays(self.run.verified(self.stage, part, "notes"))
 
-    def entries(self, band: int, key_range: int) -> Entries:
-        """Return the entries of one band and one range of keys, of all parts.
+    @cached_property
+    def _ranges(self) -> int:
+        return self.run.stage(self.group.name(COMPARE)).tasks * self.group.splits
+
+    def _slices(self, part: int, band: int, key_range: int) -> Iterator[int]:
+        """Yield the places of the slices that hold the entries of a part."""
+        bands = len(Bands.of(self.group.options))
+        for chunk in range(self.stats[part]["chunks"]):
+            yield (chunk * bands + band) * self._ranges + key_range
+
+    def entry_bytes(self, bands: Sequence[int], key_range: int) -> int:
+        """Return how long the entries of some bands and one range of keys are."""
+        return sum(
+            slice_bytes(stats["entries"], index)
+            for part, stats in enumerate(self.stats)
+            for band in bands
+            for index in self._slices(part, band, key_range)
+        )
+
+    def entries(self, band: int, key_ranges: Sequence[int]) -> Entries:
+        """Return the entries of one band and some ranges of keys, of all parts.
 
         Raises:
             ResumableStopError: They are not what a task wrote.
         """
-        ranges = self.run.stage(self.group.name(COMPARE)).tasks
-        found = []
+        found = [np.empty((0, 4), np.uint64)]
         for part, stats in enumerate(self.stats):
-            numbers = read_slice(self.run, self.stage, part, "entries", stats["entries"],
-                                 band * ranges + key_range).reshape(-1, 4)  # fmt: skip
-            numbers[:, DOCUMENT] += np.uint64(self.begin(part))
-            found.append(numbers)
+            for key_range in key_ranges:
+                for index in self._slices(part, band, key_range):
+                    numbers = read_slice(
+                        self.run, self.stage, part, "entries", stats["entries"], index
+                    ).reshape(-1, 4)
+                    numbers[:, DOCUMENT] += np.uint64(self.begin(part))
+                    found.append(numbers)
         return np.concatenate(found)
-
-    def lanes(self, part: int, num_perm: int) -> npt.NDArray[np.uint8]:
-        """Return the lanes of a part, mapped from the file once all of it is checked."""
-        path = self.run.verified_path(self.stage, part, "lanes")
-        shape = (self.stats[part]["documents"], num_perm)
-        return np.memmap(path, np.uint8, "r", shape=shape) if shape[0] else np.empty(shape, "u1")
 
     def gather(self, num_perm: int) -> Callable[[npt.NDArray[np.int64]], npt.NDArray[np.uint8]]:
         """Return a function that takes document numbers and returns their lanes."""
-        opened: dict[int, npt.NDArray[np.uint8]] = {}
+        opened: dict[int, _Lanes] = {}
 
         def lanes_of(documents: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
             lanes = np.empty((len(documents), num_perm), np.uint8)
             for part, rows in cut_at(self.ends, documents):
                 if part not in opened:
-                    opened[part] = self.lanes(part, num_perm)
-                lanes[rows] = opened[part][documents[rows] - self.begin(part)]
+                    path = self.run.verified_path(self.stage, part, "lanes")
+                    opened[part] = _Lanes(path, num_perm)
+                for first in range(0, len(rows), LANE_ROWS):
+                    some = rows[first : first + LANE_ROWS]
+                    lanes[some] = opened[part].rows(documents[some] - self.begin(part))
             return lanes
 
         return lanes_of
 
 
-@dataclass
-class _Part:
-    """What is known of the documents of one part before it is written."""
+class _Lanes:
+    """The lanes of a part, mapped from its file."""
 
-    signatures: Signatures
-    urls: npt.NDArray[np.uint64] | None
-    active: npt.NDArray[np.int64]
-    banding: Banding | None
+    def __init__(self, path: Path, num_perm: int) -> None:
+        with path.open("rb") as stream:
+            self._map = mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ)
+        self._lanes = np.frombuffer(self._map, np.uint8).reshape(-1, num_perm)
 
-    def slices(self, ranges: int) -> Iterator[Numbers]:
-        """Yield the entries of each range of each band."""
-        hashes = self.signatures.text_hashes
-        near = self.active[self.signatures.shingles[self.active] > 0]
-        for band in range(self.banding.bands if self.banding is not None else 0):
-            keys = self.signatures.keys[:, band]
-            yield from _split(*entries_by_range(keys, hashes, near, ranges))
-        yield from _split(*entries_by_range(hashes[:, 0], hashes, self.active, ranges))
-        if self.urls is not None:
-            known = self.active[self.urls[self.active].any(axis=1)]
-            yield from _split(*entries_by_range(self.urls[:, 0], self.urls, known, ranges))
+    def rows(self, documents: npt.NDArray[np.int64]) -> npt.NDArray[np.uint8]:
+        """Return the lanes of documents, by their rows; pages that were read are let go."""
+        found = self._lanes[documents]
+        if hasattr(mmap, "MADV_DONTNEED"):
+            self._map.madvise(mmap.MADV_DONTNEED)
+        return found
+
+
+class _Entries:
+    """Writes the entries of a part, as many documents at a time as the memory allows.
+
+    Args:
+        group: Says how much that is, and how many ranges of keys there are.
+        stream: To write to.
+        ranges: Of keys.
+    """
+
+    def __init__(self, group: Group, stream: BinaryIO, ranges: int) -> None:
+        memory = group.options.memory_bytes
+        self._most = None if memory is None else int(memory * SIGNATURE_SHARE)
+        self._banding = banding_of(group.options)
+        self._ranges = ranges
+        self._writer = SliceWriter(stream)
+        self._waiting: list[tuple[Signatures, npt.NDArray[np.uint64] | None, Any]] = []
+        self._bytes, self._written = 0, 0
+        self.chunks = 0
+
+    @property
+    def table(self) -> dict[str, Any]:
+        """Of the slices."""
+        return self._writer.table
+
+    def add(
+        self, signatures: Signatures, urls: npt.NDArray[np.uint64] | None,
+        clean: npt.NDArray[np.bool_],
+    ) -> None:  # fmt: skip
+        """Take further documents; those that are not clean have no entries."""
+        self._waiting.append((signatures, urls, clean))
+        self._bytes += signatures.keys.nbytes + 16 * len(signatures)
+        if self._most is not None and self._bytes > self._most:
+            self.flush()
+
+    def flush(self) -> None:
+        """Write what waits: for each band, the entries of each range."""
+        if not self._waiting:
+            return
+        documents = sum(len(one[0]) for one in self._waiting)
+        hashes = np.concatenate([one[0].text_hashes for one in self._waiting])
+        active = np.flatnonzero(np.concatenate([one[2] for one in self._waiting]))
+        shingles = np.concatenate([one[0].shingles for one in self._waiting])
+        near = active[shingles[active] > 0]
+        for band in range(self._banding.bands if self._banding is not None else 0):
+            keys = np.concatenate([one[0].keys[:, band] for one in self._waiting])
+            self._write(keys, hashes, near)
+        self._write(hashes[:, 0], hashes, active)
+        if self._waiting[0][1] is not None:
+            urls = np.concatenate([one[1] for one in self._waiting if one[1] is not None])
+            self._write(urls[:, 0], urls, active[urls[active].any(axis=1)])
+        self.chunks += 1
+        self._written += documents
+        self._waiting, self._bytes = [], 0
+
+    def _write(self, keys: Any, hashes: Any, documents: npt.NDArray[np.int64]) -> None:
+        entries, begins = entries_by_range(keys, hashes, documents, self._ranges)
+        entries[:, DOCUMENT] += np.uint64(self._written)
+        self._writer.write(_split(entries, begins))
 
 
 def _split(entries: Entries, begins: npt.NDArray[np.int64]) -> Iterator[Numbers]:
@@ -169,79 +250,85 @@ def sign(task: Task) -> Made:
     if part < 0:
         return _take_index(task, group, group.options.against[task.number])
     own = group.reading(task, part)
-    banding = banding_of(own)
     source = RecordSource(own, task.console)
-    signer = Signer(own.ngram, banding, own.seed, open_evaluation(own, task.console))
+    signer = Signer(own.ngram, banding_of(own), own.seed, open_evaluation(own, task.console))
     notes = Notes(own.keep, {})
     url_key = own.url_key if "url" in own.method else None
     blocks = BlockSigner(signer, own.text_key, own.scope, notes.policy.field, url_key)
     columns: dict[str, list[Any]] = {
-        "hashes": [np.empty((0, 2), np.uint64)], "shingles": [np.empty(0, np.int32)],
-        "keys": [np.empty((0, signer.bands), np.uint64)], "urls": [np.empty((0, 2), np.uint64)],
-        "hits": [np.empty(0, np.int64)], "hit_texts": [np.empty(0, np.int64)],
+        "hashes": [np.empty((0, 2), np.uint64)], "hits": [np.empty(0, np.int64)],
+        "hit_texts": [np.empty(0, np.int64)],
     }  # fmt: skip
-    with (task.folder / "lanes").open("wb") as lanes:
+    without_ngrams = 0
+    with _writing(task, group) as (lanes, entries):
         for signed in sign_units(blocks, source.units(), task.jobs):
             source.settle(len(signed), signed.bad)
             notes.note(signed)
             lanes.write(signed.signatures.lanes.tobytes())
             zeros = np.zeros(len(signed), np.int64)
             hits, hit_texts = signed.found or (zeros, zeros)
-            known = {
-                "hashes": signed.signatures.text_hashes, "shingles": signed.signatures.shingles,
-                "keys": signed.signatures.keys, "hits": hits, "hit_texts": hit_texts,
-            }  # fmt: skip
-            for name, values in known.items():
+            clean = np.ones(len(hits), np.bool_)
+            if own.decontaminate:
+                clean = hits < own.decontaminate_hits
+            hashes, shingles = signed.signatures.text_hashes, signed.signatures.shingles
+            without_ngrams += int(np.count_nonzero(shingles == 0))
+            unlaned = Signatures(hashes, shingles, _NO_LANES, signed.signatures.keys)
+            entries.add(unlaned, signed.urls, clean)
+            for name, values in (("hashes", hashes), ("hits", hits), ("hit_texts", hit_texts)):
                 columns[name].append(values)
-            if signed.urls is not None:
-                columns["urls"].append(signed.urls)
     source.finish()
-    found = {name: np.concatenate(values) for name, values in columns.items()}
-    signatures = Signatures(found["hashes"], found["shingles"],
-                            np.empty((0, signer.num_perm), np.uint8), found["keys"])  # fmt: skip
-    hits = found["hits"]
-    clean = hits < own.decontaminate_hits if own.decontaminate else np.ones(len(hits), np.bool_)
-    made = _Part(signatures, found["urls"] if url_key else None, np.flatnonzero(clean), banding)
     sources, codes = notes.sources()
     return _record(
-        task, group, made, notes.ids,
+        task, entries, notes.ids,
         {"sources": sources, "bytes": source.bytes_read, "bad": source.bad_count,
-         "skipped": source.skipped},
-        merits=notes.policy.merits(), codes=codes, hits=hits, hit_texts=found["hit_texts"],
+         "skipped": source.skipped, "without_ngrams": without_ngrams},
+        merits=notes.policy.merits(), codes=codes,
         without_id=np.frombuffer(bytes(notes.without_id), np.uint8),
+        **{name: np.concatenate(values) for name, values in columns.items()},
     )  # fmt: skip
 
 
 def _take_index(task: Task, group: Group, path: str) -> Made:
     """Give the documents of an earlier index the form of a part."""
     options = in_one_process(group.options)
-    banding = banding_of(options)
-    index = read_index(path, settings_of(options, banding))
+    index = read_index(path, settings_of(options, banding_of(options)))
     count = len(index.ids)
-    (task.folder / "lanes").write_bytes(index.signatures.lanes.tobytes())
+    with _writing(task, group) as (lanes, entries):
+        lanes.write(index.signatures.lanes.tobytes())
+        entries.add(index.signatures, None, np.ones(count, np.bool_))
     by_order = Policy(options.keep).by_order
     return _record(
-        task, group, _Part(index.signatures, None, np.arange(count), banding), index.ids,
-        {"sources": [path], "bytes": 0, "bad": 0, "skipped": []},
-        merits=np.full(0 if by_order else count, np.inf), codes=np.zeros(count, np.int32),
-        hits=np.zeros(count, np.int64), hit_texts=np.zeros(count, np.int64),
-        without_id=np.zeros(count, np.uint8),
+        task, entries, index.ids,
+        {"sources": [path], "bytes": 0, "bad": 0, "skipped": [],
+         "without_ngrams": int(np.count_nonzero(index.signatures.shingles == 0))},
+        hashes=index.signatures.text_hashes, merits=np.full(0 if by_order else count, np.inf),
+        codes=np.zeros(count, np.int32), hits=np.zeros(count, np.int64),
+        hit_texts=np.zeros(count, np.int64), without_id=np.zeros(count, np.uint8),
     )  # fmt: skip
 
 
+@contextmanager
+def _writing(task: Task, group: Group) -> Iterator[tuple[BinaryIO, _Entries]]:
+    """Open the files of a part for its lanes and entries."""
+    ranges = task.run.stage(group.name(COMPARE)).tasks * group.splits
+    with (
+        (task.folder / "lanes").open("wb") as lanes,
+        (task.folder / "entries").open("wb") as stream,
+    ):
+        entries = _Entries(group, stream, ranges)
+        yield lanes, entries
+        entries.flush()
+
+
 def _record(
-    task: Task, group: Group, part: _Part, ids: IdStore, stats: dict[str, Any],
-    **notes: npt.NDArray[Any],
-) -> Made:  # fmt: skip
-    """Write what is known of a part beside its lanes."""
+    task: Task, entries: _Entries, ids: IdStore, stats: dict[str, Any], **notes: npt.NDArray[Any]
+) -> Made:
+    """Write what was noted of a part beside its lanes and entries."""
     files = {name: task.folder / name for name in ("lanes", "entries", "notes")}
-    ranges = task.run.stage(group.name(COMPARE)).tasks
-    table = write_slices(files["entries"], part.slices(ranges))
     save_arrays(files["notes"], ids=np.frombuffer(bytes(ids.raw_bytes), np.uint8),
-                id_ends=ids.ends, hashes=part.signatures.text_hashes, **notes)  # fmt: skip
+                id_ends=ids.ends, **notes)  # fmt: skip
     return Made(files, stats | {
-        "documents": len(part.signatures), "entries": table,
-        "without_ngrams": int(np.count_nonzero(part.signatures.shingles == 0)),
+        "documents": len(ids), "entries": entries.table, "chunks": entries.chunks,
     })  # fmt: skip
 
 

@@ -123,8 +123,6 @@ def _check_options(options: DedupOptions) -> None:
     for flag in ("online", "sweep"):
         if getattr(options, flag):
             raise UsageError(f"--{flag} does not go with --executor")
-    if options.memory is not None:
-        raise UsageError("--memory bounds one process", hint="more --tasks take less memory each")
     if len(groups_of(options)) > 1 and TASK_MARK in (options.rejects or ""):
         raise UsageError(
             f"several methods one after another fill one --rejects: {options.rejects}",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import numpy.typing as npt
@@ -15,24 +15,34 @@ from norcli.cluster.runs import Run
 Numbers = npt.NDArray[np.uint64]
 
 
-def write_slices(path: Path, slices: Iterable[Numbers]) -> dict[str, Any]:
-    """Write slices one after another.
+class SliceWriter:
+    """Writes slices one after another to a file.
 
-    Args:
-        path: The file.
-        slices: uint64, of any shape.
-
-    Returns:
-        Where each ends, and its checksum, for the manifest.
+    Attributes:
+        table: Where each ends, and its checksum, for the manifest.
     """
-    ends, digests = [], []
-    with path.open("wb") as stream:
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        self._ends: list[int] = []
+        self._digests: list[str] = []
+        self.table: dict[str, Any] = {"ends": self._ends, "digests": self._digests}
+
+    def write(self, slices: Iterable[Numbers]) -> None:
+        """Write further slices, uint64 of any shape."""
         for one in slices:
             content = one.tobytes()
-            stream.write(content)
-            ends.append(stream.tell())
-            digests.append(_digest(content))
-    return {"ends": ends, "digests": digests}
+            self._stream.write(content)
+            self._ends.append(self._stream.tell())
+            self._digests.append(_digest(content))
+
+
+def write_slices(path: Path, slices: Iterable[Numbers]) -> dict[str, Any]:
+    """Write all slices of a file; returns the table of them."""
+    with path.open("wb") as stream:
+        writer = SliceWriter(stream)
+        writer.write(slices)
+    return writer.table
 
 
 def slice_bytes(table: dict[str, Any], index: int) -> int:
@@ -51,7 +61,7 @@ def read_slice(
         stage: The task's stage.
         number: The task.
         name: Of its file.
-        table: What `write_slices` returned for the file.
+        table: Of the file's slices.
         index: Which slice.
 
     Raises:
