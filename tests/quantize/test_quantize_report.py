@@ -93,7 +93,8 @@ def test_the_report_measures_by_language_and_judges_the_matrix(
     assert by_type["Q4_0"].gain is not None
     assert by_type["Q8_0"].gain is None  # Q8_0 takes no notice of a matrix
     shown = report_text(report)
-    assert "source perplexity" in shown
+    assert "perplexity of the source" in shown
+    assert max(map(len, shown.splitlines())) <= 80
     assert by_type["Q4_0"].verdict in shown
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "Q4_0.gguf", "Q8_0.gguf", "text.jsonl",
@@ -127,7 +128,7 @@ def test_memory_names_the_smallest_machine(model: Model) -> None:
 def test_a_text_too_short_is_refused_and_named(model: Model, tmp_path: Path) -> None:
     text = tmp_path / "short.txt"
     text.write_text("Hei.", encoding="utf-8")
-    with pytest.raises(DataError, match="less than one chunk of 512"):
+    with pytest.raises(DataError, match="less than one chunk of 128"):
         convert(model("llama"), tmp_path / "a.gguf", "Q8_0", report_text=str(text))
 
 

@@ -40,8 +40,8 @@ class MemoryNeed:
     @property
     def advice(self) -> str:
         """Say which GPU and which laptop the file fits."""
-        gpu = f"a GPU of {self.gpu} GB" if self.gpu else "several GPUs"
-        laptop = f"a laptop of {self.laptop} GB" if self.laptop else "no laptop"
+        gpu = f"GPU {self.gpu} GB" if self.gpu else "several GPUs"
+        laptop = f"laptop {self.laptop} GB" if self.laptop else "no laptop"
         return f"{gpu}, {laptop}"
 
 

@@ -150,5 +150,6 @@ def _judge(
 ) -> Quality:
     gain = None if plain is None else Mean.of(plain[:, 2] - rows[:, 2])
     languages = {lang: Divergence.of(rows[a:b]) for lang, (a, b) in spans.items()}
-    assert np.isfinite(rows).all(), "logits of finite weights"
+    if not np.isfinite(rows).all():
+        raise DataError(f"{kind} gives logits that are not finite numbers: it cannot be measured")
     return Quality(kind, Divergence.of(rows), languages, gain)
