@@ -305,8 +305,15 @@ def context_size(description: ModelDescription, wanted: int | None) -> int:
         return wanted or description.context_tokens
     if wanted is None:
         return min(description.context_tokens, LARGEST_DEFAULT_CONTEXT)
-    if wanted > description.context_tokens:
-        raise UsageError(
-            f"--context: {wanted} is above the model's {description.context_tokens} tokens"
-        )
+    check_context(wanted, description.context_tokens)
     return wanted
+
+
+def check_context(wanted: int, longest: int) -> None:
+    """Check a value of ``--context`` against what a model was made for.
+
+    Raises:
+        UsageError: It is more.
+    """
+    if wanted > longest:
+        raise UsageError(f"--context: {wanted} is above the model's {longest} tokens")

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from norcli.errors import DataError, UsageError
+from norcli.chat.engines import check_context
+from norcli.errors import DataError
 from norcli.formats.gguf import GgufFile, TextArray
 from norcli.formats.tensors import Checkpoint
 from norcli.hosting.options import ExportOptions
@@ -71,7 +72,7 @@ def open_gguf_model(options: ExportOptions) -> GgufModel:
     if not isinstance(words, TextArray) or not isinstance(end, int) or end >= len(words):
         raise DataError("has no end token, so that no answer would end", path=path)
     template = file.metadata.get("tokenizer.chat_template")
-    _check_context(options, config)
+    check_context(options.context or 0, config.max_position_embeddings)
     return GgufModel(
         options.model, options.name or path.stem, config.max_position_embeddings, words[end],
         template if isinstance(template, str) else None,
@@ -89,7 +90,7 @@ def open_directory_model(options: ExportOptions) -> DirectoryModel:
     directory = require_directory(options.model, "a Hugging Face model directory")
     config = read_model_config(directory)
     checkpoint = Checkpoint(directory)
-    _check_context(options, config)
+    check_context(options.context or 0, config.max_position_embeddings)
     settings = optional_json(directory / SETTINGS_FILE)
     kinds = {entry.dtype for entry in checkpoint.entries.values()}
     return DirectoryModel(
@@ -98,9 +99,3 @@ def open_directory_model(options: ExportOptions) -> DirectoryModel:
         read_chat_template(directory, settings), special_text(settings, "eos") or "</s>",
         (directory / "params.json").is_file() and (directory / TEKKEN_FILE).is_file(),
     )  # fmt: skip
-
-
-def _check_context(options: ExportOptions, config: ModelConfig) -> None:
-    longest = config.max_position_embeddings
-    if options.context is not None and options.context > longest:
-        raise UsageError(f"--context: {options.context} is above the model's {longest} tokens")
