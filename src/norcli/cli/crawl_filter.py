@@ -61,7 +61,11 @@ def _run_in_tasks(options: CrawlFilterOptions, console: Console) -> Outcome:
 def _told(funnel: Funnel, console: Console) -> Outcome:
     """Print the table of the funnel."""
     if not funnel.documents:
-        console.warn("the input holds no documents")
+        console.warn(
+            "no record could be read; --on-bad-record stop says what to do about the first"
+            if funnel.bad_records
+            else "the input holds no documents"
+        )
     elif funnel.dropped:
         for line in funnel.table():
             console.say(line)

@@ -302,7 +302,8 @@ class _at_record:
 
 def _read_headers(source: _Bytes, first: bytes, place: _Place) -> dict[str, str]:
     if not first.startswith(_RECORD):
-        raise _BrokenRecordError(f"not a WARC record: begins with {first[:20]!r}")
+        begin = "".join(c if c.isprintable() else "?" for c in first[:20].decode("latin-1"))
+        raise _BrokenRecordError(f'not a WARC record: begins with "{begin}"')
     block = bytearray()
     while True:
         line = source.line(MAX_HEADER_BYTES)
