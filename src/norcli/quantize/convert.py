@@ -91,7 +91,7 @@ def convert_source(source: Source, options: QuantizeOptions, console: Console) -
             if options.report_text is not None:
                 raise UsageError("--report-text reads the file again: name it with -o FILE")
         check_output(layout.path, options.overwrite)
-        if Path(layout.path).is_dir():
+        if layout.path != "-" and Path(layout.path).is_dir():
             raise CannotCreateError("is a directory; a GGUF file is wanted", path=layout.path)
     for layout in layouts:
         for line in describe_file(source, layout).fallback_lines:
