@@ -19,7 +19,7 @@ def test_text_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("data", "message"),
-    [(b"bl\xe5b\xe6r", "no text in UTF-8"), (b" \n", "is empty"), (b"a\0b", "is no text"),
+    [(b"bl\xe5b\xe6r", "is not UTF-8"), (b" \n", "is empty"), (b"a\0b", "is no text"),
      (b"x" * (LARGEST_BYTES + 1), "larger than 16 MiB")],
 )  # fmt: skip
 def test_what_is_no_text_is_refused(tmp_path: Path, data: bytes, message: str) -> None:

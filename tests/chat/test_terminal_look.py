@@ -322,3 +322,16 @@ def test_reading_a_file_goes_with_the_next_request(start: Start, tmp_path: Path)
     messages = json.loads(file.read_text("utf-8"))["messages"]
     assert messages[0] == {"role": "user", "content": "Oppsummer.", "input": "Elva var lang."}
     assert messages[2] == {"role": "user", "content": "Sikker?"}
+
+
+def test_history_that_cannot_be_kept_disturbs_nothing(start: Start, tmp_path: Path) -> None:
+    (tmp_path / "state" / "chat-history").mkdir(parents=True)
+    chat = start([" Ja."])
+    chat.type("Elver?\r")
+    chat.expect(r"Ja\.")
+    chat.expect(IDLE)
+    chat.type("\x1b[A")  # up
+    chat.expect(r"Elver\?")
+    chat.type("\x15/exit\r")
+    assert chat.wait() == 0
+    assert "Unhandled" not in chat.raw

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
 
-from norcli.chat.transcript import Transcript, read_conversation, write_conversation
-from norcli.errors import CannotCreateError, DataError, InputMissingError
+from norcli.chat.transcript import (
+    Transcript,
+    read_conversation,
+    saved_files,
+    write_conversation,
+)
+from norcli.errors import CannotCreateError, DataError, InputMissingError, NorcliError
 from norcli.formats.documents import Place
 from norcli.training.instructions import record_messages
 
@@ -78,3 +84,35 @@ def test_missing_file_and_bad_folder(tmp_path: Path) -> None:
             Transcript(tmp_path / "fil" / "chats", "m").save(TALK, "norwai")
         except CannotCreateError as error:
             raise CannotCreateError(str(error.hint)) from error
+
+
+def test_two_chats_never_write_over_each_other(tmp_path: Path) -> None:
+    first, second = (Transcript(tmp_path, "m.gguf") for _ in range(2))
+    assert not first.save(TALK, "norwai")
+    assert first.path is not None
+    second.go_on_with(first.path)
+    assert not second.save(TALK[:2], "norwai")
+    assert not second.save(TALK[1:2], "norwai")
+    assert first.save(TALK, "norwai")
+    assert first.path != second.path
+    assert not first.save(TALK, "norwai")
+    assert second.path is not None
+    assert [len(read_conversation(path)) for path in (first.path, second.path)] == [3, 1]
+    second.path.unlink()
+    assert second.save(TALK, "norwai")
+
+
+def test_broken_files_hide_no_others_and_hang_nothing(tmp_path: Path) -> None:
+    write_conversation(tmp_path / "god.jsonl", TALK)
+    (tmp_path / "lenke.jsonl").symlink_to(tmp_path / "borte")
+    (tmp_path / "mappe.jsonl").mkdir()
+    os.mkfifo(tmp_path / "rør.jsonl")
+    (tmp_path / "dyp.jsonl").write_text('{"messages": ' + "[" * 100_000)
+    (tmp_path / "latin.jsonl").write_bytes(b"\xe5")
+    found = {path.name for path in saved_files(tmp_path)}
+    assert found == {"god.jsonl", "dyp.jsonl", "latin.jsonl"}
+    for name in ("rør", "mappe", "lenke", "dyp", "latin"):
+        with pytest.raises(NorcliError):
+            read_conversation(tmp_path / f"{name}.jsonl")
+    with pytest.raises(InputMissingError, match="is no file"):
+        read_conversation(Path("/dev/zero"))

@@ -11,7 +11,7 @@ import signal
 import sys
 import termios
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from io import TextIOWrapper
 from pathlib import Path
 from typing import Any, Protocol, TextIO
@@ -88,7 +88,7 @@ class EditingReader:
         self, stream: TextIO, complete: Complete, history: Path | None, theme: Callable[[], Theme]
     ) -> None:
         from prompt_toolkit import PromptSession
-        from prompt_toolkit.history import FileHistory, InMemoryHistory
+        from prompt_toolkit.history import InMemoryHistory
         from prompt_toolkit.key_binding import KeyBindings
         from prompt_toolkit.output import create_output
 
@@ -100,7 +100,7 @@ class EditingReader:
 
         self._theme = theme
         self._session: Any = PromptSession(
-            history=FileHistory(str(history)) if history else InMemoryHistory(),
+            history=_history(history) if history else InMemoryHistory(),
             completer=_completer(complete), complete_while_typing=False, key_bindings=bindings,
             enable_open_in_editor=True, tempfile_suffix=".md", output=create_output(stdout=stream),
             # The prompt's second line and those after it stand under the first.
@@ -137,6 +137,23 @@ class EditingReader:
             signal.signal(signal.SIGINT, before)
         # What is typed in another encoding comes as lone surrogates.
         return text.translate(SURROGATES)
+
+
+def _history(path: Path) -> Any:
+    """Return the history in a file; where that cannot be read or written it is in memory only."""
+    from prompt_toolkit.history import FileHistory
+
+    class _Lines(FileHistory):
+        def load_history_strings(self) -> Iterator[str]:
+            with suppress(OSError):
+                yield from super().load_history_strings()
+
+        def store_string(self, string: str) -> None:
+            # What is typed, in whatever encoding, must not end the chat.
+            with suppress(OSError):
+                super().store_string(string.translate(SURROGATES))
+
+    return _Lines(str(path))
 
 
 def _completer(complete: Complete) -> Any:

@@ -238,7 +238,9 @@ class Terminal:
         if self.transcript is None or not self.session.messages:
             return
         try:
-            self.transcript.save(self.session.record(), self.session.template.name)
+            if self.transcript.save(self.session.record(), self.session.template.name):
+                self.note("another chat has changed the saved conversation; this one goes on as "
+                          f"{self.transcript.path}")  # fmt: skip
         except NorcliError as error:
             self.transcript = None
             self.console.warn(f"the conversation is not saved: {error}")

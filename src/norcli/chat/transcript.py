@@ -10,6 +10,7 @@ import itertools
 import json
 import os
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from norcli.chat.sanitize import SIGNS
 from norcli.errors import CannotCreateError, DataError, InputMissingError
 from norcli.streams import temporary_name
 
+LARGEST_FILE_BYTES = 256 << 20
 ROLES = ("system", "user", "assistant")
 # As JSON escapes, so that showing the file does not obey what a model wrote.
 ESCAPES = {code: f"\\u{code:04x}" for code in SIGNS if 0x7F <= code < 0x10000}
@@ -47,6 +49,30 @@ def write_conversation(path: Path, messages: list[Message], **fields: str) -> No
         temporary.unlink(missing_ok=True)
         reason = os.strerror(error.errno or 0).lower()
         raise CannotCreateError(f"cannot be written: {reason}", path=path) from error
+
+
+def read_text_file(path: Path, largest_bytes: int) -> str:
+    """Read a whole text file, and nothing that never ends.
+
+    Raises:
+        InputMissingError: It is not there, may not be read, or is a directory, pipe or device.
+        DataError: It is too large, or not UTF-8.
+    """
+    if path.exists() and not path.is_file():
+        raise InputMissingError("is no file", path=path)
+    try:
+        with path.open("rb") as stream:
+            data = stream.read(largest_bytes + 1)
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        raise InputMissingError(f"cannot be read: {reason}", path=path) from error
+    if len(data) > largest_bytes:
+        raise DataError(f"is larger than {largest_bytes >> 20} MiB", path=path)
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise DataError("is not UTF-8", path=path,
+                        hint="convert it first: iconv -f LATIN1 -t UTF-8") from error  # fmt: skip
 
 
 def read_conversation(path: Path) -> list[Message]:
@@ -88,20 +114,14 @@ def read_saved(path: Path) -> SavedConversation:
         InputMissingError: There is no such file.
         DataError: It holds no conversation.
     """
-    try:
-        lines = path.read_text(encoding="utf-8").split("\n")
-    except OSError as error:
-        reason = os.strerror(error.errno or 0).lower()
-        raise InputMissingError(f"cannot be read: {reason}", path=path) from error
-    except UnicodeDecodeError as error:
-        raise DataError("is not UTF-8", path=path) from error
+    lines = read_text_file(path, LARGEST_FILE_BYTES).split("\n")
     filled = [(number, line) for number, line in enumerate(lines, 1) if line.strip()]
     if not filled:
         raise DataError("holds no conversation", path=path)
     number, line = filled[-1]
     try:
         record = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise DataError("not valid JSON", path=path, line=number) from error
     fields = record if isinstance(record, dict) else {}
     try:
@@ -115,8 +135,12 @@ def read_saved(path: Path) -> SavedConversation:
 
 def saved_files(folder: Path) -> list[Path]:
     """Return the saved conversations of a folder, the one that was last saved first."""
+    files = []
     try:
-        files = [(path.stat().st_mtime_ns, path.name, path) for path in folder.glob("*.jsonl")]
+        for path in folder.glob("*.jsonl"):
+            with suppress(OSError):  # a link to nowhere, a file that was removed just now
+                if path.is_file():
+                    files.append((path.stat().st_mtime_ns, path.name, path))
     except OSError:
         return []
     return [path for _, _, path in sorted(files, reverse=True)]
@@ -179,17 +203,24 @@ class Transcript:
     def __init__(self, folder: Path, model: str) -> None:
         self.folder = folder
         self._model = model
+        self._known: tuple[int, ...] | None = None  # state of the file as this chat left it
         self.path: Path | None = None
 
-    def save(self, messages: list[Message], template: str) -> None:
+    def save(self, messages: list[Message], template: str) -> bool:
         """Write the conversation as it stands.
+
+        Returns:
+            Whether it went to another file than before, because another chat has written to that.
 
         Raises:
             CannotCreateError: The folder or the file cannot be made.
         """
-        if self.path is None:
+        has_moved = self.path is not None and _state(self.path) != self._known
+        if self.path is None or has_moved:
             self.path = self._new_path()
         write_conversation(self.path, messages, model=self._model, template=template)
+        self._known = _state(self.path)
+        return has_moved
 
     def begin_another(self) -> None:
         """Save what follows to a new file."""
@@ -197,7 +228,7 @@ class Transcript:
 
     def go_on_with(self, path: Path) -> None:
         """Save what follows to the file of an earlier conversation."""
-        self.path = path
+        self.path, self._known = path, _state(path)
 
     def _new_path(self) -> Path:
         try:
@@ -208,3 +239,12 @@ class Transcript:
         stamp = time.strftime("%Y%m%d-%H%M%S")
         names = (f"{stamp}-{os.getpid()}-{number:02}.jsonl" for number in itertools.count(1))
         return next(path for path in map(self.folder.joinpath, names) if not path.exists())
+
+
+def _state(path: Path) -> tuple[int, ...] | None:
+    """Return what changes when a file is written anew; None where there is none."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return state.st_ino, state.st_mtime_ns, state.st_size
