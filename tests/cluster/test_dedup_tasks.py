@@ -105,7 +105,8 @@ def test_no_documents_at_all_give_an_empty_output(tmp_path: Path) -> None:
 
 
 DAMAGES = {
-    "sign": ("compare", ["lanes", "entries"]), "compare": ("clusters", ["pairs.npz"]),
+    "sign": ("compare", ["lanes", "entries", "entries-table"]),
+    "compare": ("clusters", ["pairs.npz"]),
     "clusters": ("write", ["verdicts-00001.npz"]), "write": ("finish", ["output.jsonl"]),
 }  # fmt: skip
 

@@ -18,7 +18,7 @@ import numpy.typing as npt
 from norcli.cluster.dedup_groups import CUTS, REPEATS, UNITS, Group, place_of
 from norcli.cluster.dedup_signing import load_arrays, save_arrays
 from norcli.cluster.runs import Made, Run
-from norcli.cluster.slices import Numbers, read_slice, write_slices
+from norcli.cluster.slices import Numbers, Table, read_slice, write_slices
 from norcli.cluster.tasks import Task
 from norcli.console import Console
 from norcli.dedup.collecting import batch_scopes
@@ -63,14 +63,13 @@ def hash_units(task: Task) -> Made:
         gatherer.add(reading)
     gatherer.flush()
     found = np.concatenate(hashes)
-    files = {"units": task.folder / "units", "notes": task.folder / "notes.npz"}
-    table = write_slices(
-        files["units"], _by_range(found, task.run.stage(group.name(REPEATS)).tasks)
-    )
+    ranges = task.run.stage(group.name(REPEATS)).tasks
+    files = write_slices(task.folder, "units", _by_range(found, ranges))
+    files["notes"] = task.folder / "notes.npz"
     save_arrays(files["notes"], words=np.concatenate(words), counts=np.concatenate(counts),
                 totals=np.concatenate(totals))  # fmt: skip
     return Made(files, {
-        "documents": sum(map(len, counts)), "units": table, "bytes": source.bytes_read,
+        "documents": sum(map(len, counts)), "bytes": source.bytes_read,
         "bad": source.bad_count,
     })  # fmt: skip
 
@@ -90,7 +89,7 @@ def find_repeats(task: Task) -> Made:
     run, stage = task.run, group.name(UNITS)
     parts = []
     for part in range(run.stage(stage).tasks):
-        table = run.manifest(stage, part)["stats"]["units"]
+        table = Table.load(run, stage, part, "units")
         parts.append(read_slice(run, stage, part, "units", table, task.number).reshape(-1, 2))
     hashes = np.concatenate([rows[:, HASH] for rows in parts])
     order = np.argsort(hashes, kind="stable")
@@ -100,8 +99,7 @@ def find_repeats(task: Task) -> Made:
     repeats[order[:-1]] |= same
     ends = np.cumsum([len(rows) for rows in parts])[:-1]
     told = [rows[own] for rows, own in zip(parts, np.split(repeats, ends), strict=True)]
-    path = task.folder / "repeats"
-    return Made({"repeats": path}, {"repeats": write_slices(path, told)})
+    return Made(write_slices(task.folder, "repeats", told), {"repeats": int(repeats.sum())})
 
 
 def choose_cuts(task: Task) -> Made:
@@ -124,7 +122,7 @@ def _repeats_of(run: Run, group: Group, part: int) -> Numbers:
     stage = group.name(REPEATS)
     found = []
     for number in range(run.stage(stage).tasks):
-        table = run.manifest(stage, number)["stats"]["repeats"]
+        table = Table.load(run, stage, number, "repeats")
         found.append(read_slice(run, stage, number, "repeats", table, part).reshape(-1, 2))
     rows = np.concatenate(found)
     return rows[np.argsort(rows[:, UNIT])]

@@ -23,7 +23,7 @@ import numpy.typing as npt
 from norcli.cluster.dedup_groups import COMPARE, SIGN, Group, place_of
 from norcli.cluster.planning import in_one_process
 from norcli.cluster.runs import Made, Run
-from norcli.cluster.slices import Numbers, SliceWriter, read_slice, slice_bytes
+from norcli.cluster.slices import Numbers, SliceWriter, Table, read_slice
 from norcli.cluster.tasks import Task
 from norcli.dedup.blocks import BlockSigner
 from norcli.dedup.collecting import SIGNATURE_SHARE, Notes, open_evaluation, sign_units
@@ -118,11 +118,15 @@ class SignedParts:
         for chunk in range(self.stats[part]["chunks"]):
             yield (chunk * bands + band) * self._ranges + key_range
 
+    @cached_property
+    def _tables(self) -> list[Table]:
+        return [Table.load(self.run, self.stage, part, "entries") for part in range(len(self))]
+
     def entry_bytes(self, bands: Sequence[int], key_range: int) -> int:
         """Return how long the entries of some bands and one range of keys are."""
         return sum(
-            slice_bytes(stats["entries"], index)
-            for part, stats in enumerate(self.stats)
+            table.length(index)
+            for part, table in enumerate(self._tables)
             for band in bands
             for index in self._slices(part, band, key_range)
         )
@@ -134,11 +138,11 @@ class SignedParts:
             ResumableStopError: They are not what a task wrote.
         """
         found = [np.empty((0, 4), np.uint64)]
-        for part, stats in enumerate(self.stats):
+        for part, table in enumerate(self._tables):
             for key_range in key_ranges:
                 for index in self._slices(part, band, key_range):
                     numbers = read_slice(
-                        self.run, self.stage, part, "entries", stats["entries"], index
+                        self.run, self.stage, part, "entries", table, index
                     ).reshape(-1, 4)
                     numbers[:, DOCUMENT] += np.uint64(self.begin(part))
                     found.append(numbers)
@@ -183,24 +187,24 @@ class _Entries:
 
     Args:
         group: Says how much that is, and how many ranges of keys there are.
-        stream: To write to.
+        writer: Of the slices.
         ranges: Of keys.
     """
 
-    def __init__(self, group: Group, stream: BinaryIO, ranges: int) -> None:
+    def __init__(self, group: Group, writer: SliceWriter, ranges: int) -> None:
         memory = group.options.memory_bytes
         self._most = None if memory is None else int(memory * SIGNATURE_SHARE)
         self._banding = banding_of(group.options)
         self._ranges = ranges
-        self._writer = SliceWriter(stream)
+        self._writer = writer
         self._waiting: list[tuple[Signatures, npt.NDArray[np.uint64] | None, Any]] = []
         self._bytes, self._written = 0, 0
         self.chunks = 0
 
     @property
-    def table(self) -> dict[str, Any]:
-        """Of the slices."""
-        return self._writer.table
+    def files(self) -> dict[str, Path]:
+        """What is written."""
+        return self._writer.files
 
     def add(
         self, signatures: Signatures, urls: npt.NDArray[np.uint64] | None,
@@ -311,11 +315,8 @@ def _take_index(task: Task, group: Group, path: str) -> Made:
 def _writing(task: Task, group: Group) -> Iterator[tuple[BinaryIO, _Entries]]:
     """Open the files of a part for its lanes and entries."""
     ranges = task.run.stage(group.name(COMPARE)).tasks * group.splits
-    with (
-        (task.folder / "lanes").open("wb") as lanes,
-        (task.folder / "entries").open("wb") as stream,
-    ):
-        entries = _Entries(group, stream, ranges)
+    with (task.folder / "lanes").open("wb") as lanes, SliceWriter(task.folder, "entries") as writer:
+        entries = _Entries(group, writer, ranges)
         yield lanes, entries
         entries.flush()
 
@@ -324,11 +325,11 @@ def _record(
     task: Task, entries: _Entries, ids: IdStore, stats: dict[str, Any], **notes: npt.NDArray[Any]
 ) -> Made:
     """Write what was noted of a part beside its lanes and entries."""
-    files = {name: task.folder / name for name in ("lanes", "entries", "notes")}
+    files = {name: task.folder / name for name in ("lanes", "notes")} | entries.files
     save_arrays(files["notes"], ids=np.frombuffer(bytes(ids.raw_bytes), np.uint8),
                 id_ends=ids.ends, **notes)  # fmt: skip
     return Made(files, stats | {
-        "documents": len(ids), "entries": entries.table, "chunks": entries.chunks,
+        "documents": len(ids), "chunks": entries.chunks,
     })  # fmt: skip
 
 
