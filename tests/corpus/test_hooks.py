@@ -235,6 +235,12 @@ def test_weights_of_a_wrong_shape_type_or_value_are_refused(
         load_scorer(str(tmp_path / "m.safetensors"))
 
 
+@pytest.mark.parametrize("specification", ["os:getcwd", "builtins:sorted"])
+def test_what_a_function_raises_is_told_as_its_own(specification: str) -> None:
+    with pytest.raises(ConfigError, match=f"{specification} failed: (TypeError|ValueError): "):
+        load_scorer(specification)(["Hei på deg."])
+
+
 def test_a_function_scores_and_must_give_a_number_for_each_text(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

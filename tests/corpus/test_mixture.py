@@ -253,6 +253,8 @@ def test_a_change_between_the_passes_is_noticed(
         ("[[part]]\nname='a'\nweight=1\n[[part]]\nname='a'\nweight=1", "named twice"),
         ("[[part]]\nname='a'\nweight=-1", "-1"),
         ("unit='pages'\n[[part]]\nname='a'\nweight=1", 'unit "pages"'),
+        ("[[part]]\nname='a'\nshare=0.5\nsources='ab'", 'sources of "a" must be a list'),
+        ("by=3\n[[part]]\nname='a'\nweight=1", "take a string"),
         ("total='much'\n[[part]]\nname='a'\nweight=1", "takes a number"),
     ],
 )

@@ -165,8 +165,17 @@ def _python_scorer(module: str, function: str) -> Scorer:
         ) from error
     if not callable(scorer):
         raise ConfigError(f"--quality-model: {module}:{function} cannot be called")
-    checked: Scorer = scorer
-    return checked
+
+    def score(texts: Sequence[str]) -> list[float]:
+        try:
+            return [float(value) for value in scorer(texts)]
+        except Exception as error:  # whatever the user's code raises is told as that code's
+            raise ConfigError(
+                f"--quality-model: {module}:{function} failed: {type(error).__name__}: {error}",
+                hint="it is called with a list of texts and returns a number from 0 to 1 for each",
+            ) from error
+
+    return score
 
 
 def warm_up() -> None:

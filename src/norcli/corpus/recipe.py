@@ -93,6 +93,8 @@ def load_recipe(name: str) -> Recipe:
 def _recipe(data: dict[str, Any], stem: str) -> Recipe:
     if unknown := data.keys() - _KEYS - _NOTES:
         raise ConfigError(f'unknown key "{sorted(unknown)[0]}"', hint=f"known: {_words(_KEYS)}")
+    if not all(isinstance(data.get(key, ""), str) for key in ("by", "name")):
+        raise ConfigError('"by" and "name" take a string')
     entries = data.get("part", [])
     if not isinstance(entries, list) or not all(isinstance(e, dict) for e in entries):
         raise ConfigError("has parts that are no tables", hint="write each under [[part]]")
@@ -109,7 +111,10 @@ def _recipe(data: dict[str, Any], stem: str) -> Recipe:
         value = entry.get(kind)
         if not isinstance(entry.get("name"), str) or not _is_number(value):
             raise ConfigError(f"a part needs a name and a number as {kind}")
-        parts.append(RecipePart(entry["name"], float(value), tuple(entry.get("sources", ()))))
+        sources = entry.get("sources", [])
+        if not isinstance(sources, list) or not all(isinstance(one, str) for one in sources):
+            raise ConfigError(f'sources of "{entry["name"]}" must be a list of names')
+        parts.append(RecipePart(entry["name"], float(value), tuple(sources)))
     unit, total = data.get("unit"), data.get("total")
     if unit is not None and unit not in UNITS:
         raise ConfigError(f'unit "{unit}" is not one of {", ".join(UNITS)}')

@@ -7,6 +7,7 @@ A file has a table of thresholds for each language, ``[default]`` for the others
 from __future__ import annotations
 
 import difflib
+import os
 import tomllib
 from collections.abc import Iterable
 from dataclasses import dataclass, field, fields
@@ -88,7 +89,10 @@ def read_rule_file(path: str) -> RuleFile:
             tables: dict[str, Any] = tomllib.load(stream)
     except FileNotFoundError:
         raise ConfigError("no such file", path=path) from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+    except OSError as error:
+        reason = os.strerror(error.errno or 0).lower()
+        raise ConfigError(f"cannot be read: {reason}", path=path) from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot be read as TOML: {error}", path=path) from error
     file = RuleFile()
     for name, table in tables.items():
