@@ -105,3 +105,27 @@ def test_other_files_are_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "x.gguf").write_bytes(data)
     with pytest.raises(DataError, match="GGUF"):
         GgufFile(str(tmp_path / "x.gguf"))
+
+
+def write_tensors(path: Path, *tensors: TensorInfo) -> Path:
+    """Write a file whose header alone counts: its tensors are zeros."""
+    placed = place_tensors(tensors)
+    path.write_bytes(encode_header(Metadata(), placed) + bytes(4096))
+    return path
+
+
+@pytest.mark.parametrize(
+    ("tensors", "message"),
+    [
+        ([TensorInfo("a", (), GgmlType.F32)], "0 dimensions"),
+        ([TensorInfo("a", (4, 0), GgmlType.F32)], "no whole blocks"),
+        ([TensorInfo("a", (2, 33), GgmlType.Q8_0)], "no whole blocks"),
+        ([TensorInfo("a", (1,) * 5, GgmlType.F32)], "5 dimensions"),
+        ([TensorInfo("a", (4,), GgmlType.F32)] * 2, "two tensors of one name"),
+    ],
+)
+def test_tensors_that_no_program_reads_are_refused(
+    tmp_path: Path, tensors: list[TensorInfo], message: str
+) -> None:
+    with pytest.raises(DataError, match=message):
+        GgufFile(str(write_tensors(tmp_path / "x.gguf", *tensors)))

@@ -107,6 +107,32 @@ def test_a_template_of_its_own_is_refused_unless_one_is_named(served: Path, tmp_
     assert "safe" in defaults.read_text()
 
 
+@pytest.mark.parametrize("name", ["-x", ".x", "a/b", "a\nb", " "])
+@pytest.mark.parametrize("program", ["ollama", "lmstudio"])
+def test_names_that_no_program_takes_are_refused(
+    gguf: Path, tmp_path: Path, name: str, program: str
+) -> None:
+    code = export(str(gguf), "--for", program, "--name", name, "-o", str(tmp_path / "out"))
+    assert code == 2
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("program", ["ollama", "vllm", "lmstudio"])
+def test_paths_that_are_not_utf8_are_refused(served: Path, tmp_path: Path, program: str) -> None:
+    folder = Path(os.fsdecode(os.fsencode(tmp_path) + b"/odd\xff"))
+    shutil.copytree(served.parent, folder)
+    model = folder if program == "vllm" else folder / served.name
+    assert export(str(model), "--for", program, "--name", "m", "-o", str(tmp_path / "out")) == 65
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_end_token_with_a_quote_is_refused_for_ollama(served: Path, tmp_path: Path) -> None:
+    odd = tmp_path / "odd.gguf"
+    odd.write_bytes(served.read_bytes().replace(b"</s>", b'<"s>'))
+    assert export(str(odd), "--for", "ollama", "-o", str(tmp_path / "a")) == 65
+    assert export(str(odd), "--for", "lmstudio", "-o", str(tmp_path / "b")) == 0
+
+
 def test_a_folder_for_lm_studio(gguf: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     assert export(str(gguf), "--for", "lmstudio", "-o", str(out), "--system", "Kort!") == 0

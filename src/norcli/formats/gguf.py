@@ -334,6 +334,8 @@ class GgufFile:
             self.metadata[key] = self._value(self._kind())
             self._pairs[key] = start, self._at
         self.tensors = [self._tensor() for _ in range(tensor_count)]
+        if len({tensor.name for tensor in self.tensors}) < tensor_count:
+            raise DataError("holds two tensors of one name", path=self.path)
         alignment = self.metadata.get("general.alignment", ALIGNMENT)
         if not isinstance(alignment, int) or alignment <= 0:
             raise DataError("has an alignment that is no positive number", path=self.path)
