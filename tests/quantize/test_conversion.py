@@ -213,13 +213,13 @@ def test_missing_tensor_is_named(copy: Path) -> None:
 
 def test_wrong_shape_is_named(copy: Path) -> None:
     rewrite_config(copy, intermediate_size=640)
-    assert_refused(copy, DataError, "config.json asks for")
+    assert_refused(copy, DataError, "the configuration asks for")
 
 
 def test_tokenizer_larger_than_the_embedding_is_refused(copy: Path) -> None:
     words = {"added_tokens_decoder": {"440": {"content": "<x>", "special": True}}}
     (copy / "tokenizer_config.json").write_text(json.dumps(words))
-    assert_refused(copy, DataError, "441 words, the model's embedding only 431 rows")
+    assert_refused(copy, DataError, "the id 440, the embedding has 431 rows")
 
 
 def test_not_a_number_is_refused_with_the_tensor_name(copy: Path) -> None:

@@ -19,7 +19,7 @@ from norcli.formats.tensors import Checkpoint
 from norcli.quantize.adapter import AdaptedCheckpoint, Adapter, Factors, read_adapter
 from norcli.quantize.kernels.encode import Floats, encode
 from norcli.quantize.model_config import read_model_config
-from norcli.quantize.options import QuantizeOptions
+from norcli.quantize.options import OF_MODELS, QuantizeOptions
 from norcli.quantize.plan import base_type
 from norcli.quantize.report import RewriteReport
 from norcli.quantize.tensor_names import PlannedTensor, plan_tensors
@@ -36,10 +36,11 @@ def quantize_adapter(options: QuantizeOptions, console: Console) -> RewriteRepor
     Raises:
         InputMissingError: The base model is not there.
         DataError: The adapter does not fit the base, or replaces whole tensors.
-        UsageError: A type that adapters cannot have.
+        UsageError: A type that adapters cannot have, or an option without a meaning for them.
         CannotCreateError: The output exists.
     """
     started = time.perf_counter()
+    options.refuse(OF_MODELS, "an adapter")
     types = options.types(_DEFAULT)
     if len(types) > 1 or types[0] not in TYPES:
         raise UsageError(f"an adapter has one of the types {', '.join(TYPES)}")

@@ -44,6 +44,7 @@ def quantize(options: QuantizeOptions, console: Console) -> ConversionReport:
         CannotCreateError: An output exists, or its folder does not.
     """
     started = time.perf_counter()
+    options.refuse(("base_model",), "a model; it is an adapter's")
     source = open_source(options, console)
     texts: dict[str, str] = {}
     if options.report_text is not None:

@@ -2,13 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+from norcli.errors import UsageError
 from norcli.options import INPUT, GeneralOptions, OutputOptions, option
 
 CONVERSATIONS = ("norwai", "norwai-en", "mistral", "magistral")
 IMPORTANCE = "Importance matrix"
 REPORT = "Report"
+
+# What only the conversion of a model makes use of.
+OF_MODELS = (
+    "adapter",
+    "chat_template",
+    "imatrix",
+    "save_imatrix",
+    "report",
+    "report_text",
+    "context",
+)
 
 # In the order of size; the names are GGUF's.
 TYPE_NAMES = ("F32", "BF16", "F16", "Q8_0", "Q6_K", "Q5_K_M", "Q5_K_S", "Q5_1", "Q5_0", "Q4_K_M",
@@ -93,6 +106,16 @@ class QuantizeOptions(OutputOptions, GeneralOptions):
         False, help="Write the file even if llama.cpp tokenizes differently from the source",
         group="Quantization",
     )  # fmt: skip
+
+    def refuse(self, names: Sequence[str], what: str) -> None:
+        """Refuse options that what is to be done makes no use of.
+
+        Raises:
+            UsageError: One of them is given.
+        """
+        for name in names:
+            if getattr(self, name):
+                raise UsageError(f"--{name.replace('_', '-')} has no meaning for {what}")
 
     def types(self, default: str = "Q4_K_M") -> list[str]:
         """Return the types to make, each once."""

@@ -23,7 +23,7 @@ from norcli.quantize.gguf_source import gguf_config
 from norcli.quantize.kernels.decode import DECODED_TYPES, decode
 from norcli.quantize.kernels.encode import Bytes, encode
 from norcli.quantize.model_config import ModelConfig
-from norcli.quantize.options import QuantizeOptions
+from norcli.quantize.options import OF_MODELS, QuantizeOptions
 from norcli.quantize.report import RewriteReport
 from norcli.quantize.tensor_names import checkpoint_name, llama3_factors
 from norcli.quantize.tiles import TILE_WEIGHTS, rotary_order
@@ -67,6 +67,7 @@ def export_safetensors(options: QuantizeOptions, console: Console) -> RewriteRep
         CannotCreateError: The output exists.
     """
     started = time.perf_counter()
+    options.refuse((*OF_MODELS, "base_model", "name"), "--to-safetensors")
     if options.output == "-":
         raise UsageError("--to-safetensors writes a directory: name it with -o DIR")
     file = GgufFile(options.model)
