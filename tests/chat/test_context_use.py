@@ -69,6 +69,7 @@ def test_own_server_counts_what_the_file_counts(
         assert session.counts.is_exact
     assert there.messages == here.messages
     assert there.engine.context_tokens == 256
+    assert there.engine.description.architecture == "tiny"
     assert there.counts.prompt_tokens == here.counts.prompt_tokens
     # Servers count the end token, too.
     assert there.counts.new_tokens == here.counts.new_tokens + 1

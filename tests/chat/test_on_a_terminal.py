@@ -12,6 +12,9 @@ import pytest
 from pseudo_terminal import CTRL_C, CTRL_D, UP, PseudoTerminal
 from tiny_models import ENDLESS, PAIRS, RIVER, RIVER_ANSWER
 
+from norcli.hosting.options import ServeOptions
+from norcli.hosting.serve import ModelServer, plan_server
+
 Open = Callable[..., PseudoTerminal]
 READY = r"Ctrl-D leaves\s+>"
 CAPITAL = "Hva heter hovedstaden?"
@@ -220,3 +223,29 @@ def test_answer_that_is_cut_off_can_be_continued(open_chat: Open, tmp_path: Path
     chat.type("/exit\r")
     assert chat.wait() == 0
     assert transcripts(tmp_path)[0][1]["content"] == RIVER_ANSWER
+
+
+def test_meter_of_a_server_tells_its_tokens(gguf_model: Path, tmp_path: Path) -> None:
+    options = ServeOptions(model=str(gguf_model), port=0, context=256)
+    server = ModelServer(options, plan_server(options, {}))
+    chat = PseudoTerminal(["chat", server.address + "/v1", "--temperature", "0"], tmp_path)
+    try:
+        chat.expect("tiny, context 256 tokens, template server")
+        chat.expect(READY)
+        chat.expect("tiny  server  0 of 256 token")
+        chat.type(RIVER + "\r")
+        chat.expect(RIVER_ANSWER)
+        chat.expect("tiny  server  16 of 256 token")
+        chat.type("/clear\r")
+        chat.expect("a new conversation")
+        chat.type(ENDLESS + "\r")
+        chat.expect("cut off after .* tokens: the context is full")
+        chat.expect("256 of 256 token")
+        chat.type("/undo\r")
+        chat.expect("taken back")
+        chat.expect("about [0-9]+ of 256 token")
+        chat.type("/exit\r")
+        assert chat.wait() == 0
+    finally:
+        chat.close()
+        server.close()

@@ -173,15 +173,20 @@ class Terminal:
         elif not self.session.messages[-1]["content"]:
             self.note("the model gave an empty answer")
         elif not self.session.counts.finished:
-            goes_on = self.session.engine.description.has_tokens
-            self.note(
-                f"cut off after {self.session.counts.new_tokens} tokens; "
-                + ("/continue goes on" if goes_on else "/set max-new-tokens allows more")
-            )
+            self.note(self._cut_note())
         if self.session.dropped_turns:
             self.note(f"the context is full: without the {self.session.dropped_turns} oldest turns")
         if self.tells_speed:
             self.note(self.speed())
+
+    def _cut_note(self) -> str:
+        counts, engine = self.session.counts, self.session.engine
+        told = f"cut off after {counts.new_tokens} {'tokens' if counts.is_exact else 'pieces'}"
+        if counts.prompt_tokens + counts.new_tokens >= engine.context_tokens:
+            return f"{told}: the context is full"
+        if not engine.description.has_tokens:
+            return f"{told}; /set max-new-tokens allows more"
+        return f"{told}; /continue goes on"
 
     def speed(self) -> str:
         """Return the counts of the last answer as one line."""
@@ -218,13 +223,15 @@ class Terminal:
     def status(self) -> str:
         """Return what stands beside the prompt: the model, and how full its context is."""
         session = self.session
-        parts = [Path(session.engine.description.path).name, session.template.name]
+        description = session.engine.description
+        name = Path(description.path).name if description.has_tokens else description.architecture
+        parts = [name, session.template.name]
         parts.append(session.context_use().of(session.engine.context_tokens))
         if self.attached:
             parts.append(f"with {self.attached.path.name}")
         if session.dropped_turns:
             parts.append(f"{session.dropped_turns} oldest turns left out")
-        if self.totals.answers:
+        if session.counts.new_tokens:
             unit = "tokens" if session.counts.is_exact else "pieces"
             parts.append(f"{session.counts.tokens_per_second:.1f} {unit}/s")
         return clean("  ".join(parts))

@@ -8,6 +8,7 @@ only; nothing is asked but the address that the user gave.
 
 from __future__ import annotations
 
+import dataclasses
 import http.client
 import json
 import socket
@@ -117,6 +118,7 @@ class UrlEngine:
             self._headers["Authorization"] = f"Bearer {key}"
         model = self._find_model(model_name)
         self._model = str(model["id"])
+        self.description = dataclasses.replace(description, architecture=_shown(self._model))
         self.context_tokens = context or _context_of(model)
 
     def generate(
