@@ -129,11 +129,10 @@ def _optimize(
     from norcli.training.checkpoint import save_model_directory
     from norcli.training.distributed import choose_device
 
-    torch.set_num_threads(options.jobs or 1)
+    device = choose_device(Placement(), options.jobs)
     torch.manual_seed(options.seed)
     settings = _similarity(options)
     similarity = SimilarityReward.from_options(load_encoder(settings), settings)
-    device = choose_device(Placement())
     policy = load_policy(options.model, device)
     if options.reward_model is not None:
         context = context_of(read_model_config(Path(options.reward_model)))

@@ -184,9 +184,8 @@ def train_reward_model(options: RewardModelOptions, console: Console) -> dict[st
     _, tokenizer = prompt_encoder(options.model, _NoPrompts())
     config = read_model_config(Path(options.model))
     prompts = read_scored(options, tokenizer, context_of(config), console)
-    torch.set_num_threads(options.jobs or 1)
+    device = choose_device(Placement(), options.jobs)
     torch.manual_seed(options.seed)
-    device = choose_device(Placement())
     model = ScalarModel(load_policy(options.model, device)).to(device)
     model.eval()  # no dropout: the policy it scores is compared without it, too
     pad = tokenizer.eos_id or 0

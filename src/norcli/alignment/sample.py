@@ -67,15 +67,12 @@ def candidate_records(options: SampleOptions, console: Console) -> Iterator[dict
     Raises:
         NorcliError: As `prompt_encoder`, `read_prompts` and `load_model`.
     """
-    import torch
-
     from norcli.alignment.generation import sample_answers, seeded_generator, text_number
     from norcli.cluster.placement import Placement
     from norcli.training.distributed import choose_device
 
     encoder, tokenizer = prompt_encoder(options.model, options)
-    torch.set_num_threads(options.jobs or 1)
-    policy = load_policy(options.model, choose_device(Placement()))
+    policy = load_policy(options.model, choose_device(Placement(), options.jobs))
     prompts = read_prompts(options, encoder, console)
     at_once = max(1, options.batch_size // options.candidates)
     with console.progress("sample", unit="prompts") as progress:

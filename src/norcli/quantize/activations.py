@@ -75,8 +75,7 @@ def compute_importance(
     chunks = token_chunks(ids, chunk_tokens, begin)[: most_tokens // chunk_tokens]
     if not chunks:
         raise DataError(f"holds less than one chunk of {chunk_tokens} tokens", path=text_path)
-    torch.set_num_threads(jobs)
-    device = choose_device(Placement())
+    device = choose_device(Placement(), jobs)
     model = load_model(directory, "sdpa")
     if source.adapter is not None:
         _merge(model, source.adapter)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from norcli.cluster.placement import Placement
 from norcli.console import Console
 from norcli.errors import ConfigError, UnavailableError
+from norcli.memory import keep_tensors_at_hand
 from norcli.training.batches import Batch
 from norcli.training.loss import LanguageModelLoss
 from norcli.training.optimizer import (
@@ -69,12 +70,19 @@ class Engine(Protocol):
         ...
 
 
-def choose_device(placement: Placement) -> torch.device:
-    """Return the GPU of this process, or the CPU where there is none."""
+def choose_device(placement: Placement, jobs: int | None) -> torch.device:
+    """Return the GPU of this process, or the CPU where there is none, and make torch ready for it.
+
+    Args:
+        placement: Which of the processes this one is.
+        jobs: Threads for what runs on the CPU, one if not given.
+    """
+    torch.set_num_threads(jobs or 1)
     if torch.cuda.is_available():
         device = torch.device("cuda", placement.local_rank % torch.cuda.device_count())
         torch.cuda.set_device(device)
         return device
+    keep_tensors_at_hand()
     return torch.device("cpu")
 
 

@@ -93,8 +93,7 @@ def run_training(task: Task, console: Console, placement: Placement) -> Training
     # Its own bars would write between the lines of the console.
     logging.disable_progress_bar()
     options = task.options
-    torch.set_num_threads(options.jobs or 1)
-    device = choose_device(placement)
+    device = choose_device(placement, options.jobs)
     precision = choose_precision(task.settings.precision, device)
     settings = replace(task.settings, precision=precision)
     attention = choose_attention(options.attention, device, precision, settings.seq_len)
