@@ -31,5 +31,10 @@ def _load_numba() -> Any:
     return numba
 
 
-kernel: Any = _load_numba().njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
+_njit: Any = _load_numba().njit
+
+kernel: Any = _njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 """Compiles a function on its first call, or takes it from the cache."""
+
+inlined: Any = _njit(cache=True, inline="always", boundscheck=False, error_model="numpy")
+"""Compiles a small function into each kernel that calls it."""

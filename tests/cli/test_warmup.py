@@ -17,7 +17,7 @@ from norcli.corpus.classifier import LinearModel
 ROOT = Path(__file__).resolve().parents[2]
 CRAWL = ROOT / "examples" / "data" / "crawl"
 MODEL = ROOT / "tests" / "cases" / "quantize" / "models" / "tiny"
-KERNEL = re.compile(r"^@(?:_njit$|numba\.njit\(cache=True)", re.MULTILINE)
+KERNEL = re.compile(r"^@(?:kernel$|njit\(cache=True)", re.MULTILINE)
 COMMANDS = (
     f"crawl-filter {CRAWL}/mc4.jsonl {CRAWL}/news.jsonl.gz {CRAWL}/html/*/*.html array.json"
     " -o kept.jsonl --rejects dropped.jsonl --sentences --toxic-words words.txt --mixed trim"

@@ -9,20 +9,18 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from norcli.compiled import kernel
 from norcli.corpus.quality_kernel import MARKS, decode, letter_of
 
 LETTERS = 12
 _SLOTS = 1 << 16
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
-
-@_njit
+@kernel
 def _read_start(text: Any, i: int, edges: Any, keys: Any) -> tuple[int, int]:
     """Read the first letters of the line at a byte; edge characters do not count.
 
@@ -53,7 +51,7 @@ def _read_start(text: Any, i: int, edges: Any, keys: Any) -> tuple[int, int]:
     return read, i
 
 
-@_njit
+@kernel
 def _find_starts(buffer: Any, offsets: Any, edges: Any, whole: Any, begun: Any, found: Any) -> int:
     """Find lines that are one of `whole` or begin as one of `begun` does; return how many.
 

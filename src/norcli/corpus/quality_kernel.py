@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from norcli.compiled import inlined, kernel
 from norcli.corpus.language.kernel import BOUNDARY, NOTHING, classify
 from norcli.corpus.repetition import (
     DUPLICATE_ORDERS,
@@ -61,8 +61,6 @@ _PRIME = np.uint64(0x100000001B3)
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _ONE = np.uint64(1)
 
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
-_inlined: Any = numba.njit(inline="always", boundscheck=False, error_model="numpy")
 
 # The folded letter or digit of an ASCII byte, 0 for the others.
 _FOLDED = np.zeros(256, np.uint8)
@@ -70,7 +68,7 @@ _FOLDED[48:58] = range(48, 58)
 _FOLDED[65:91] = _FOLDED[97:123] = range(97, 123)
 
 
-@_njit
+@kernel
 def decode(buffer: Any, i: int, end: int) -> tuple[Any, int]:
     """Return the character at a byte and where the next begins; the text is valid UTF-8."""
     byte: Any = np.int64(buffer[i])
@@ -86,7 +84,7 @@ def decode(buffer: Any, i: int, end: int) -> tuple[Any, int]:
     return 0x1F000, min(i + 4, end)
 
 
-@_njit
+@kernel
 def count_characters(buffer: Any, start: int, end: int) -> Any:
     """Return how many characters begin in [start, end)."""
     count = 0
@@ -95,7 +93,7 @@ def count_characters(buffer: Any, start: int, end: int) -> Any:
     return count
 
 
-@_njit
+@kernel
 def letter_of(code: int) -> Any:
     """Return the folded letter of a character from U+0080 up, 0 for anything else."""
     symbol = np.int64(classify(code))
@@ -104,7 +102,7 @@ def letter_of(code: int) -> Any:
     return symbol
 
 
-@_njit
+@kernel
 def _is_quote(code: int) -> bool:
     """Whether a character may close a sentence behind its full stop: quotes and brackets."""
     if code < 0x80:
@@ -112,7 +110,7 @@ def _is_quote(code: int) -> bool:
     return code in (0xBB, 0x2018, 0x2019, 0x201C, 0x201D)
 
 
-@_inlined
+@inlined
 def _read_token(text: Any, i: int, counts: Any) -> tuple[int, Any, int, int, bool, int]:
     """Read from a byte to the next white space, counting signs.
 
@@ -157,7 +155,7 @@ def _read_token(text: Any, i: int, counts: Any) -> tuple[int, Any, int, int, boo
     return i, value, length, figures, ends, signs
 
 
-@_njit
+@kernel
 def read_words(buffer: Any, start: int, end: int, hashes: Any, before: Any, counts: Any) -> int:
     """Cut a text at white space and hash the letters and digits of each word, case folded.
 
@@ -199,7 +197,7 @@ def read_words(buffer: Any, start: int, end: int, hashes: Any, before: Any, coun
     return words
 
 
-@_njit
+@kernel
 def _last_character(buffer: Any, start: int, end: int) -> tuple[Any, int]:
     """Return the last character of [start, end), which is not empty, and where it begins."""
     at = end - 1
@@ -208,7 +206,7 @@ def _last_character(buffer: Any, start: int, end: int) -> tuple[Any, int]:
     return decode(buffer, at, end)[0], at
 
 
-@_njit
+@kernel
 def _is_ellipsis(buffer: Any, start: int, end: int) -> bool:
     """Whether a line that is not empty ends in an ellipsis."""
     if buffer[end - 1] == 46:
@@ -216,7 +214,7 @@ def _is_ellipsis(buffer: Any, start: int, end: int) -> bool:
     return _last_character(buffer, start, end)[0] == 0x2026
 
 
-@_njit
+@kernel
 def _hash_bytes(buffer: Any, start: int, end: int) -> Any:
     """Hash bytes, eight at a step."""
     value: Any = _OFFSET ^ np.uint64(end - start)
@@ -234,7 +232,7 @@ def _hash_bytes(buffer: Any, start: int, end: int) -> Any:
     return value ^ (value >> np.uint64(32))
 
 
-@_njit
+@kernel
 def measure_lines(
     buffer: Any, start: int, end: int, words: int, marks: Any, short: int, table: Any, row: Any
 ) -> None:
@@ -297,14 +295,14 @@ def measure_lines(
     shares[2], shares[3] = repeated[1, 0] / max(paragraphs, 1), repeated[1, 1] / max(characters, 1)
 
 
-@_njit
+@kernel
 def _seen_before(table: Any, key: Any) -> bool:
     at = find_slot(table[:, 0], key)
     table[at, 1] += _ONE
     return table[at, 1] > 1
 
 
-@_njit
+@kernel
 def count_stop_words(hashes: Any, words: int, keys: Any, numbers: Any) -> int:
     """Count the different stop words among the first words of a text; stops at eight."""
     found = np.uint64(0)
@@ -324,7 +322,7 @@ def count_stop_words(hashes: Any, words: int, keys: Any, numbers: Any) -> int:
     return distinct
 
 
-@_njit
+@kernel
 def measure_texts(
     buffer: Any, offsets: Any, languages: Any, keys: Any, numbers: Any, marks: Any, short: int,
     rows: Any,

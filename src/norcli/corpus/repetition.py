@@ -9,8 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
+
+from norcli.compiled import kernel
 
 TOP_ORDERS = (2, 3, 4)  # the commonest n-gram
 DUPLICATE_ORDERS = (5, 6, 7, 8, 9, 10)  # every n-gram that comes again
@@ -22,10 +23,8 @@ _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 _ONE = np.uint64(1)
 _SEEN = np.uint32(1 << 31)
 
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
-
-@_njit
+@kernel
 def power_of_two(least: int) -> int:
     """Return the smallest power of two from 16 up that is not below a number."""
     size = 16
@@ -34,7 +33,7 @@ def power_of_two(least: int) -> int:
     return size
 
 
-@_njit
+@kernel
 def find_slot(keys: Any, key: Any) -> Any:
     """Return the slot of a key in an open-addressing table, taking a free one; 0 is free.
 
@@ -51,7 +50,7 @@ def find_slot(keys: Any, key: Any) -> Any:
     return at
 
 
-@_njit
+@kernel
 def _count(values: Any, found: int, keys: Any, counts: Any, slots: Any) -> None:
     """Count equal values; slots tells where each is counted."""
     keys[:] = 0
@@ -62,7 +61,7 @@ def _count(values: Any, found: int, keys: Any, counts: Any, slots: Any) -> None:
         counts[at] += np.uint32(1)
 
 
-@_njit
+@kernel
 def _top_characters(n: int, ends: Any, found: int, counts: Any, slots: Any, before: Any) -> Any:
     """Return the characters in the commonest n-gram, its words joined by spaces; 0 if none is."""
     most: Any = 1
@@ -75,7 +74,7 @@ def _top_characters(n: int, ends: Any, found: int, counts: Any, slots: Any, befo
     return best
 
 
-@_njit
+@kernel
 def _duplicate_characters(
     n: int, ends: Any, found: int, counts: Any, slots: Any, before: Any
 ) -> Any:
@@ -94,7 +93,7 @@ def _duplicate_characters(
     return duplicated
 
 
-@_njit
+@kernel
 def _grow(ends: Any, values: Any, found: int, counts: Any, slots: Any, hashes: Any) -> int:
     """Turn the n-grams that come more than once into the (n+1)-grams that may; return how many."""
     grown = 0
@@ -111,7 +110,7 @@ def _grow(ends: Any, values: Any, found: int, counts: Any, slots: Any, hashes: A
     return grown
 
 
-@_njit
+@kernel
 def measure_repetition(hashes: Any, before: Any, words: int, scratch: Any, shares: Any) -> None:
     """Fill in how many characters stand in repeated n-grams, for each order from 2 to 10.
 
@@ -142,7 +141,7 @@ def measure_repetition(hashes: Any, before: Any, words: int, scratch: Any, share
         found = _grow(ends, values, found, counts, slots, hashes)
 
 
-@_njit
+@kernel
 def make_scratch(words: int) -> Any:
     """Return working memory for texts of at most so many words."""
     size = power_of_two(2 * words)

@@ -12,10 +12,10 @@ import unicodedata
 from functools import cache
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from norcli.compiled import kernel
 from norcli.corpus.legacy_sami import trigger_codes
 from norcli.corpus.quality_kernel import decode
 
@@ -38,7 +38,6 @@ PLAIN, SPACE, NEWLINE, RETURN, DROP, JOINER = range(6)
 
 TABLE_SIZE = 0x3000
 
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
 LINE_ENDS = "\v\f\x1c\x1d\x1e\x85\u2028\u2029"
 WIDE_SPACES = (
@@ -96,7 +95,7 @@ def load_tables() -> Tables:
     return Tables(flags, actions)
 
 
-@_njit
+@kernel
 def _wide_flags(buffer: Any, i: int, code: int, start: int, stop: int, end: int, flags: Any) -> Any:
     """Return the flags of a character from U+0080 up, in bytes [i, stop) of a text."""
     if code >= TABLE_SIZE:
@@ -113,25 +112,25 @@ def _wide_flags(buffer: Any, i: int, code: int, start: int, stop: int, end: int,
     return found
 
 
-@_njit
+@kernel
 def _may_be_letter(byte: int) -> bool:
     """Whether a byte belongs to a letter, or to something that may be dropped beside one."""
     return byte >= 0x7F or 97 <= byte <= 122 or 65 <= byte <= 90 or (byte < 32 and byte != 10)
 
 
-@_njit
+@kernel
 def _is_letter(byte: int) -> bool:
     return 97 <= (byte | 32) <= 122
 
 
-@_njit
+@kernel
 def _end_of_letters(buffer: Any, i: int, end: int) -> int:
     while i < end and _is_letter(buffer[i]):
         i += 1
     return i
 
 
-@_njit
+@kernel
 def _flags_of(buffer: Any, start: int, end: int, flags: Any) -> Any:
     """Return the flags of the text in bytes [start, end)."""
     found = sign = 0
@@ -193,7 +192,7 @@ def _flags_of(buffer: Any, start: int, end: int, flags: Any) -> Any:
     return found if end > start else 0
 
 
-@_njit
+@kernel
 def scan_texts(buffer: Any, offsets: Any, table: Any, flags: Any) -> None:
     """Set the flags of each text.
 
@@ -214,7 +213,7 @@ def scan(buffer: npt.NDArray[np.uint8], offsets: npt.NDArray[np.int64]) -> npt.N
     return flags
 
 
-@_njit
+@kernel
 def _joins_pictures(buffer: Any, i: int, end: int) -> bool:
     """Whether a picture stands at byte i, which a zero-width joiner joins to the one before."""
     if i + 3 < end and buffer[i] == 0xF0:
@@ -225,7 +224,7 @@ def _joins_pictures(buffer: Any, i: int, end: int) -> bool:
     return 0x2600 <= code <= 0x27BF or 0x2B00 <= code <= 0x2BFF
 
 
-@_njit
+@kernel
 def _action(buffer: Any, i: int, stop: int, code: int, end: int, actions: Any) -> Any:
     """Return what is done with the character in bytes [i, stop)."""
     if code >= TABLE_SIZE:
@@ -242,7 +241,7 @@ def _action(buffer: Any, i: int, stop: int, code: int, end: int, actions: Any) -
     return action
 
 
-@_njit
+@kernel
 def tidy_texts(
     buffer: Any, offsets: Any, chosen: Any, actions: Any, output: Any, ends: Any
 ) -> None:

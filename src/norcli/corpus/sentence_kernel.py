@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from norcli.compiled import kernel
 from norcli.corpus.quality_kernel import decode
 
 # What a character is; a character may be several of these.
@@ -33,17 +33,15 @@ _OFFSET = np.uint64(0xCBF29CE484222325)
 _PRIME = np.uint64(0x100000001B3)
 _PICTURE = 0x1F000  # what `decode` returns for any character beyond U+FFFF
 
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
-
-@_njit
+@kernel
 def _kind(kinds: Any, code: int) -> Any:
     if code < TABLE_SIZE:
         return np.int64(kinds[code])
     return ALPHA if code < _PICTURE else 0
 
 
-@_njit
+@kernel
 def _previous(buffer: Any, i: int) -> Any:
     """Return where the character before byte i begins."""
     i -= 1
@@ -52,7 +50,7 @@ def _previous(buffer: Any, i: int) -> Any:
     return i
 
 
-@_njit
+@kernel
 def hash_word(buffer: Any, start: int, end: int, lowers: Any) -> Any:
     """Return the hash of the characters of bytes [start, end) in lower case."""
     value = _OFFSET
@@ -64,7 +62,7 @@ def hash_word(buffer: Any, start: int, end: int, lowers: Any) -> Any:
     return value
 
 
-@_njit
+@kernel
 def look_up(keys: Any, flags: Any, value: int) -> Any:
     """Return the flags of a hashed word, 0 for an unknown one; key 0 is an empty slot."""
     mask = np.uint64(len(keys) - 1)
@@ -76,7 +74,7 @@ def look_up(keys: Any, flags: Any, value: int) -> Any:
     return 0
 
 
-@_njit
+@kernel
 def _smiley(buffer: Any, i: int, begin: int, end: int, kinds: Any) -> tuple[Any, int]:
     """Return where a smiley or a run of pictures at byte i ends, and its characters, 0 for none.
 
@@ -114,7 +112,7 @@ def _smiley(buffer: Any, i: int, begin: int, end: int, kinds: Any) -> tuple[Any,
     return j, j - i
 
 
-@_njit
+@kernel
 def _first_letter(buffer: Any, i: int, end: int, kinds: Any) -> Any:
     """Return the byte of the first letter or digit from i on, `end` if there is none."""
     while i < end:
@@ -125,7 +123,7 @@ def _first_letter(buffer: Any, i: int, end: int, kinds: Any) -> Any:
     return end
 
 
-@_njit
+@kernel
 def _word_start(buffer: Any, start: int, end: int, kinds: Any) -> Any:
     """Return where the word that ends at byte `end` begins, not before `start`.
 
@@ -145,7 +143,7 @@ def _word_start(buffer: Any, start: int, end: int, kinds: Any) -> Any:
     return first
 
 
-@_njit
+@kernel
 def _digits(buffer: Any, i: int, end: int) -> Any:
     """Return where the ASCII digits from byte i on end."""
     while i < end and 48 <= buffer[i] <= 57:
@@ -153,7 +151,7 @@ def _digits(buffer: Any, i: int, end: int) -> Any:
     return i
 
 
-@_njit
+@kernel
 def _letters_end(buffer: Any, i: int, end: int, kinds: Any) -> Any:
     """Return where the letters from byte i on end, or `MAX_WORD` of them."""
     for _ in range(MAX_WORD):
@@ -166,7 +164,7 @@ def _letters_end(buffer: Any, i: int, end: int, kinds: Any) -> Any:
     return i
 
 
-@_njit
+@kernel
 def _shape(buffer: Any, start: int, end: int, kinds: Any) -> tuple[int, int, int, int, int]:
     """Return what all characters of a word are and what any is, and three numbers.
 
@@ -186,7 +184,7 @@ def _shape(buffer: Any, start: int, end: int, kinds: Any) -> tuple[int, int, int
     return every, some, count, tail, last
 
 
-@_njit
+@kernel
 def _is_address(buffer: Any, i: int, end: int) -> bool:
     """Whether http://, https:// or www. stands at byte i."""
     if end - i < 8:
@@ -199,7 +197,7 @@ def _is_address(buffer: Any, i: int, end: int) -> bool:
     return buffer[j] == 58 and buffer[j + 1] == 47 and buffer[j + 2] == 47
 
 
-@_njit
+@kernel
 def _after_number(
     buffer: Any, start: int, word: int, length: int, after: int, end: int, follows: int, tables: Any
 ) -> bool:
@@ -227,7 +225,7 @@ def _after_number(
     return True
 
 
-@_njit
+@kernel
 def _after_stop(
     buffer: Any, start: int, mark: int, after: int, end: int, shut: bool, opened: bool,
     lower: bool, follows: int, tables: Any,
@@ -264,7 +262,7 @@ def _after_stop(
     return True
 
 
-@_njit
+@kernel
 def cut_texts(
     buffer: Any, offsets: Any, kinds: Any, lowers: Any, keys: Any, flags: Any, spans: Any,
     counts: Any,
@@ -298,7 +296,7 @@ def cut_texts(
         counts[t] = written - first
 
 
-@_njit
+@kernel
 def _cut_line(
     buffer: Any, begin: int, end: int, characters: int, tables: Any, spans: Any, written: int
 ) -> tuple[Any, Any]:
@@ -344,7 +342,7 @@ def _cut_line(
     return written, at
 
 
-@_njit
+@kernel
 def _skip_space(buffer: Any, i: int, end: int, at: int, kinds: Any) -> tuple[Any, Any]:
     while i < end:
         code, after = decode(buffer, i, end)
@@ -355,7 +353,7 @@ def _skip_space(buffer: Any, i: int, end: int, at: int, kinds: Any) -> tuple[Any
     return i, at
 
 
-@_njit
+@kernel
 def _skip_closers(buffer: Any, i: int, end: int, at: int, kinds: Any) -> tuple[Any, Any, int]:
     """Skip quotes and brackets behind a mark; also return what they are together."""
     closed = 0
@@ -372,7 +370,7 @@ def _skip_closers(buffer: Any, i: int, end: int, at: int, kinds: Any) -> tuple[A
     return i, at, closed
 
 
-@_njit
+@kernel
 def _marks(buffer: Any, i: int, end: int, kinds: Any) -> tuple[Any, int]:
     """Return where a run of . ! ? … ends, and its length in characters."""
     count = 0
@@ -385,7 +383,7 @@ def _marks(buffer: Any, i: int, end: int, kinds: Any) -> tuple[Any, int]:
     return i, count
 
 
-@_njit
+@kernel
 def _ends_sentence(
     buffer: Any, start: int, mark: int, stop: int, length: int, after: int, begin: int, end: int,
     closed: int, talk: bool, is_smiley: bool, tables: Any,

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 
+from norcli.compiled import kernel
 from norcli.corpus.language.kernel import BOUNDARY, NOTHING, classify
 from norcli.corpus.quality_kernel import decode
 
@@ -23,10 +23,8 @@ _PRIME = np.uint64(0x100000001B3)
 GRAM = np.uint64(0xD6E8FEB86659FD93)
 _SPREAD = np.uint64(0x9E3779B97F4A7C15)
 
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
-
-@_njit
+@kernel
 def hash_words(buffer: Any, start: int, end: int, hashes: Any) -> Any:
     """Hash the words of bytes [start, end); `hashes` has room for one per two bytes and one more.
 
@@ -63,7 +61,7 @@ def hash_words(buffer: Any, start: int, end: int, hashes: Any) -> Any:
     return count
 
 
-@_njit
+@kernel
 def _contains(table: Any, key: int) -> bool:
     """Whether an open-addressing table holds a key; 0 is an empty slot."""
     mask = np.uint64(len(table) - 1)
@@ -75,7 +73,7 @@ def _contains(table: Any, key: int) -> bool:
     return False
 
 
-@_njit
+@kernel
 def add_key(table: Any, key: int) -> None:
     """Put a key into an open-addressing table that has room for it."""
     mask = np.uint64(len(table) - 1)
@@ -85,7 +83,7 @@ def add_key(table: Any, key: int) -> None:
     table[at] = key
 
 
-@_njit
+@kernel
 def count_listed(hashes: Any, words: int, table: Any, longest: int) -> Any:
     """Count the words that belong to listed entries of at most `longest` words, each once."""
     listed = 0
@@ -100,7 +98,7 @@ def count_listed(hashes: Any, words: int, table: Any, longest: int) -> Any:
     return listed
 
 
-@_njit
+@kernel
 def listed_shares(
     buffer: Any, offsets: Any, chosen: Any, table: Any, longest: int, shares: Any
 ) -> None:
@@ -123,7 +121,7 @@ def listed_shares(
         shares[t] = count_listed(hashes, words, table, longest) / max(words, 1)
 
 
-@_njit
+@kernel
 def mean_weights(buffer: Any, offsets: Any, weights: Any, orders: int, means: Any) -> None:
     """Set the mean weight of the 1- to `orders`-word grams of each text, 0 where there are none.
 

@@ -9,10 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import BinaryIO
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from norcli.compiled import kernel
 from norcli.errors import DataError
 from norcli.formats.compression import MAX_LINE_BYTES, reading
 from norcli.formats.lines import FIRST_LINES_BYTES, LINES_BYTES, LineBlock
@@ -23,7 +23,7 @@ _BETWEEN = b" \t\r\n,[]"
 _DEPTH, _STRING, _ESCAPE, _ARRAY = range(4)
 
 
-@numba.njit(cache=True)
+@kernel
 def _value_ends(
     data: NDArray[np.uint8], state: NDArray[np.int64], ends: NDArray[np.int64]
 ) -> int:  # pragma: no cover - compiled

@@ -15,10 +15,10 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
 
+from norcli.compiled import kernel
 from norcli.console import Console
 from norcli.quantize.llama_library import LlamaModel
 
@@ -26,7 +26,7 @@ Doubles = npt.NDArray[np.float64]
 FIELDS = ("source_nll", "nll", "divergence", "same_top", "probability_change")
 
 
-@numba.njit(cache=True, nogil=True, error_model="numpy")
+@kernel
 def compare_rows(source: Any, other: Any, targets: Any, out: Any) -> None:
     """Compare two models' logits row by row.
 

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 import numpy.typing as npt
+
+from norcli.compiled import kernel
 
 MIN_ORDER, MAX_ORDER = 3, 5
 LANES = 16  # columns of a row: up to 15 classes, and in the last the number of features
@@ -46,8 +47,6 @@ _EVEN_BYTES = np.uint64(0x00FF00FF00FF00FF)
 # 16-bit sums of 8-bit values overflow after 257 additions.
 _FLUSH_EVERY = 256
 
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
-
 
 def _ascii_symbols() -> npt.NDArray[np.uint16]:
     """Return the symbols of ASCII: small letters, digits, boundary."""
@@ -72,7 +71,7 @@ def new_memory() -> tuple[npt.NDArray[np.uint64], npt.NDArray[np.int16]]:
     return np.zeros(REMEMBERED, np.uint64), np.zeros((REMEMBERED, LANES), np.int16)
 
 
-@_njit
+@kernel
 def fold_latin(code: int) -> int:
     """Return the lower-case form of a Latin letter U+00C0-U+024F or U+1E00-U+1EFF.
 
@@ -101,7 +100,7 @@ def fold_latin(code: int) -> int:
     return code
 
 
-@_njit
+@kernel
 def classify(code: int) -> int:
     """Return the symbol of a code point from U+0080 up: letter, boundary, foreign or nothing."""
     if code < 0x250:
@@ -125,7 +124,7 @@ def classify(code: int) -> int:
     return FOREIGN
 
 
-@_njit
+@kernel
 def decode(buffer: Any, start: int, end: int) -> tuple[int, int]:
     """Return the code point of a multi-byte UTF-8 sequence and its width; -1 and 1 if malformed."""
     lead = int(buffer[start])
@@ -141,7 +140,7 @@ def decode(buffer: Any, start: int, end: int) -> tuple[int, int]:
     return code, extra + 1
 
 
-@_njit
+@kernel
 def starts_address(buffer: Any, i: int, end: int) -> bool:
     """Return whether an "@" or a "://" stands at byte i."""
     if buffer[i] == AT:
@@ -149,7 +148,7 @@ def starts_address(buffer: Any, i: int, end: int) -> bool:
     return buffer[i] == COLON and i + 2 < end and buffer[i + 1] == SLASH and buffer[i + 2] == SLASH
 
 
-@_njit
+@kernel
 def ends_sentence(code: int, ended: bool) -> bool:
     """Return whether a sentence has ended after a mark: one of . ! ? … and then quotes, brackets.
 
@@ -163,7 +162,7 @@ def ends_sentence(code: int, ended: bool) -> bool:
     return ended and (closing or code == 0xBB or code == 0x201D or code == 0x2019)
 
 
-@_njit
+@kernel
 def read_symbol(buffer: Any, start: int, end: int) -> tuple[int, int, int]:
     """Return a code point, its width in bytes and its symbol; -1, 1 and BOUNDARY if malformed."""
     byte = int(buffer[start])
@@ -173,7 +172,7 @@ def read_symbol(buffer: Any, start: int, end: int) -> tuple[int, int, int]:
     return code, width, BOUNDARY if code < 0 else classify(code)
 
 
-@_njit
+@kernel
 def skip_address(buffer: Any, start: int, end: int) -> tuple[int, int]:
     """Return where the next white space stands, and how many characters are before it."""
     i, characters = start, 0
@@ -183,7 +182,7 @@ def skip_address(buffer: Any, start: int, end: int) -> tuple[int, int]:
     return i, characters
 
 
-@_njit
+@kernel
 def write_piece(pieces: Any, k: int, count: int, first: int, stop: int, line: bool) -> None:
     """Fill in a row of `read_symbols`' pieces."""
     pieces[k, 0] = count
@@ -192,7 +191,7 @@ def write_piece(pieces: Any, k: int, count: int, first: int, stop: int, line: bo
     pieces[k, 3] = line
 
 
-@_njit
+@kernel
 def read_symbols(buffer: Any, start: int, end: int, symbols: Any, pieces: Any) -> tuple[int, int]:
     """Turn UTF-8 bytes into symbols: words between single boundaries, case and digits folded.
 
@@ -254,7 +253,7 @@ def read_symbols(buffer: Any, start: int, end: int, symbols: Any, pieces: Any) -
     return count, cuts
 
 
-@_njit
+@kernel
 def hash_word(symbols: Any, first: int, last: int, bits: int, buckets: Any) -> int:
     """Hash every 3- to 5-gram of a word with its two boundaries, and a longer word whole.
 
@@ -287,7 +286,7 @@ def hash_word(symbols: Any, first: int, last: int, bits: int, buckets: Any) -> i
     return written
 
 
-@_njit
+@kernel
 def hash_features(symbols: Any, count: int, bits: int, buckets: Any) -> int:
     """Hash the words of a text, see `hash_word`.
 
@@ -309,7 +308,7 @@ def hash_features(symbols: Any, count: int, bits: int, buckets: Any) -> int:
     return written
 
 
-@_njit
+@kernel
 def add_rows(rows: Any, buckets: Any, features: int, sums: Any) -> None:
     """Add the table rows of the buckets into the sums, and how many they are to the last lane.
 
@@ -349,7 +348,7 @@ def add_rows(rows: Any, buckets: Any, features: int, sums: Any) -> None:
     sums[FEATURES] += features
 
 
-@_njit
+@kernel
 def add_words(
     symbols: Any, first: int, last: int, rows: Any, bits: int, keys: Any, remembered: Any,
     buckets: Any, sums: Any,
@@ -392,7 +391,7 @@ def add_words(
         key = _KEY_SEED
 
 
-@_njit
+@kernel
 def sum_texts(
     buffer: Any, offsets: Any, rows: Any, bits: int, keys: Any, remembered: Any, sums: Any
 ) -> None:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-import numba
 import numpy as np
 
+from norcli.compiled import kernel
 from norcli.corpus.language.kernel import (
     FEATURES,
     LANES,
@@ -24,8 +24,6 @@ from norcli.corpus.language.kernel import (
 # The cost, in log-probability, of another language in the next line, and in the same line.
 CHANGE_AT_LINE = 4.0
 CHANGE_IN_LINE = 6.0
-
-_njit: Any = numba.njit(cache=True, nogil=True, boundscheck=False, error_model="numpy")
 
 
 class Segment(NamedTuple):
@@ -59,7 +57,7 @@ class SegmentedText(NamedTuple):
     segments: list[Segment]
 
 
-@_njit
+@kernel
 def best_path(likelihoods: Any, costs: Any, pieces: int, came_from: Any, path: Any) -> None:
     """Find the class of each piece on the most likely path (Viterbi).
 
@@ -84,7 +82,7 @@ def best_path(likelihoods: Any, costs: Any, pieces: int, came_from: Any, path: A
         path[i - 1] = came_from[i, path[i]]
 
 
-@_njit
+@kernel
 def join_pieces(
     pieces: Any, piece_sums: Any, count: int, path: Any, spans: Any, sums: Any, stretches: int
 ) -> int:
@@ -109,7 +107,7 @@ def join_pieces(
     return stretches
 
 
-@_njit
+@kernel
 def weigh_piece(
     sums: Any, scales: Any, bias: Any, length_exponent: float, likelihoods: Any
 ) -> None:
@@ -120,7 +118,7 @@ def weigh_piece(
         likelihoods[c] = sums[c] * scales[c] * weight + bias[c] if features else 0.0
 
 
-@_njit
+@kernel
 def cut_texts(
     buffer: Any, offsets: Any, rows: Any, bits: int, keys: Any, remembered: Any, scales: Any,
     bias: Any, length_exponent: float, sums: Any, first: Any, spans: Any, stretch_sums: Any,

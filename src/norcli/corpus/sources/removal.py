@@ -9,10 +9,10 @@ chance of 1 in 10^24 even among ten million.
 
 from __future__ import annotations
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from norcli.compiled import inlined, kernel
 from norcli.corpus.sources.fields import Record
 from norcli.errors import DataError
 from norcli.formats.lines import Part, part_blocks
@@ -23,14 +23,14 @@ _MOST_LINE_BYTES = 1 << 16
 _HEX = np.frombuffer(b"0123456789ABCDEF", np.uint8)
 
 
-@numba.njit(cache=True, inline="always")
+@inlined
 def _mix(high: np.uint64, low: np.uint64, byte: int) -> tuple[np.uint64, np.uint64]:
     high = (high ^ np.uint64(byte)) * np.uint64(0x100000001B3)
     low = (low + np.uint64(byte) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
     return high, low ^ (low >> np.uint64(29))
 
 
-@numba.njit(cache=True)
+@kernel
 def _after_scheme(text: NDArray[np.uint8], begin: int, end: int) -> int:
     """Return where the host begins, -1 for what is no address."""
     for i in range(begin, min(end - 2, begin + 16)):
@@ -39,7 +39,7 @@ def _after_scheme(text: NDArray[np.uint8], begin: int, end: int) -> int:
     return -1
 
 
-@numba.njit(cache=True)
+@kernel
 def _host(text: NDArray[np.uint8], start: int, end: int) -> tuple[int, int, int]:
     """Return begin and end of the host without ``www.`` and default port, and where it ended."""
     host_end = start
@@ -60,7 +60,7 @@ def _host(text: NDArray[np.uint8], start: int, end: int) -> tuple[int, int, int]
     return start, port - 1 if is_default else host_end, host_end
 
 
-@numba.njit(cache=True)
+@kernel
 def _fingerprint(
     text: NDArray[np.uint8], begin: int, end: int, hexadecimal: NDArray[np.uint8]
 ) -> tuple[np.uint64, np.uint64]:  # pragma: no cover - compiled
@@ -96,7 +96,7 @@ def _fingerprint(
     return high, low
 
 
-@numba.njit(cache=True)
+@kernel
 def _fingerprint_lines(
     text: NDArray[np.uint8], out: NDArray[np.uint64], hexadecimal: NDArray[np.uint8]
 ) -> int:  # pragma: no cover - compiled

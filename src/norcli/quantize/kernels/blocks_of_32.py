@@ -11,12 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from norcli.quantize.kernels.floats import (
-    half_bits,
-    inlined,
-    is_infinite_half,
-    kernel,
-)
+from norcli.compiled import kernel
+from norcli.quantize.kernels.floats import half_bits, inlined, is_infinite_half
 
 BLOCK = 32
 

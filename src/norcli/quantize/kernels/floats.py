@@ -19,7 +19,6 @@ _ROUNDING = np.float32(12582912.0)
 _MANTISSA = np.int32(0x007FFFFF)
 _OFFSET = np.int32(0x00400000)
 
-kernel = njit(cache=True, nogil=True, error_model="numpy", fastmath=False)
 inlined = njit(error_model="numpy", fastmath=False, inline="never")
 
 

@@ -13,14 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from norcli.quantize.kernels.floats import (
-    half_bits,
-    half_value,
-    inlined,
-    is_infinite_half,
-    kernel,
-    nearest,
-)
+from norcli.compiled import kernel
+from norcli.quantize.kernels.floats import half_bits, half_value, inlined, is_infinite_half, nearest
 from norcli.quantize.kernels.importance import fit_signed, super_block_powers, weigh_lanes
 from norcli.quantize.kernels.scale_search import (
     AMAX,

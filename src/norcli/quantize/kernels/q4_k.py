@@ -11,14 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from norcli.quantize.kernels.floats import (
-    half_bits,
-    half_value,
-    inlined,
-    is_infinite_half,
-    kernel,
-    nearest,
-)
+from norcli.compiled import kernel
+from norcli.quantize.kernels.floats import half_bits, half_value, inlined, is_infinite_half, nearest
 from norcli.quantize.kernels.importance import fit_positive, super_block_powers, weigh_lanes
 from norcli.quantize.kernels.range_search import (
     LANE_ROWS,

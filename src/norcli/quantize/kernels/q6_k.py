@@ -10,14 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from norcli.quantize.kernels.floats import (
-    half_bits,
-    half_value,
-    inlined,
-    is_infinite_half,
-    kernel,
-    nearest,
-)
+from norcli.compiled import kernel
+from norcli.quantize.kernels.floats import half_bits, half_value, inlined, is_infinite_half, nearest
 from norcli.quantize.kernels.importance import take_importance
 from norcli.quantize.kernels.scale_search import (
     CELL_ROWS,

@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 
+from norcli.compiled import kernel
 from norcli.quantize.kernels import range_search, scale_search
 from norcli.quantize.kernels.blocks_of_32 import BLOCK, pack, pack_fifth_bits, put_half
-from norcli.quantize.kernels.floats import inlined, kernel
+from norcli.quantize.kernels.floats import inlined
 from norcli.quantize.kernels.importance import N, row_powers, weigh_lanes
 
 SCALE, RANGE_SCALE, RANGE_MIN = scale_search.SCALE, range_search.SCALE, range_search.MIN
