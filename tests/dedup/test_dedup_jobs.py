@@ -103,7 +103,7 @@ def test_a_stopped_run_leaves_neither_files_nor_processes(
         # The pipe stays open, so the run cannot end by itself.
         process.stdin.write(gzip.decompress(source.read_bytes()))
         process.stdin.flush()
-        while b"keeping standard input" not in process.stderr.readline():
+        while b"keeping <stdin>" not in process.stderr.readline():
             pass
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 130

@@ -84,7 +84,7 @@ def read_blocks(parts: Sequence[Part], options: RecordInputOptions) -> Iterator[
                 hint=f"norcli crawl-filter {part.path} -o documents.jsonl",
             )  # fmt: skip
         if form == "parquet":
-            if part.path == "-":
+            if part.is_pipe:
                 raise needs_a_file(part.name)
             with open_input(part.path) as stream:
                 for row, data in read_batches(stream, part.name, LINES_BYTES):

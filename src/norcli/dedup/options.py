@@ -17,6 +17,7 @@ from norcli.options import (
     RecordOutputOptions,
     option,
 )
+from norcli.streams import is_pipe
 
 MATCHING = "Matching"
 SURVIVORS = "Survivors"
@@ -241,7 +242,7 @@ class DedupOptions(
         if self.online or set(self.method) <= {"lines", "paragraphs"}:
             return True
         needs_all = self.mark or self.clusters or self.save_index or self.keep != "first"
-        from_pipe = "-" in self.inputs or not (self.inputs or self.files_from)
+        from_pipe = any(map(is_pipe, self.inputs)) or not (self.inputs or self.files_from)
         return from_pipe and set(self.method) <= {"url", "exact"} and not needs_all
 
     def _check_one_pass(self) -> None:

@@ -37,7 +37,7 @@ from norcli.formats.documents import (
 )
 from norcli.formats.lines import LineBlock, Part, line_blocks, part_blocks
 from norcli.formats.parquet import needs_a_file
-from norcli.streams import STDIN_NAME, open_input
+from norcli.streams import open_input
 
 MEMORY_SPOOL_BYTES = 1 << 26
 """Standard input up to 64 MiB stays in memory."""
@@ -339,7 +339,7 @@ class RecordSource:
         """Yield the records of a Parquet or text file; text on a pipe is spooled as JSONL."""
         batch, size = Records([], []), 0
         for place, record in self._parsed(part, first=True):
-            if part.path == "-" and self.twice:
+            if part.is_pipe and self.twice:
                 self._spool(index, orjson.dumps(record, option=orjson.OPT_APPEND_NEWLINE))
             reading = self._reading(place, record)
             if isinstance(reading, DataError):
@@ -359,31 +359,31 @@ class RecordSource:
 
     def _lines(self, index: int, part: Part) -> Iterator[Lines]:
         """Yield the blocks of a file of JSON lines; those of a pipe are spooled."""
-        if part.path == "-" and self._waits:
-            yield from self._waiting_lines()
+        if part.is_pipe and self._waits:
+            yield from self._waiting_lines(part)
             return
         for block in part_blocks(part):
-            if part.path == "-" and self.twice:
+            if part.is_pipe and self.twice:
                 # A line that was too long leaves one that counts as bad, too.
                 self._spool(index, block.data if block.fault is None else b"null\n")
             yield Lines(part.name, block)
 
-    def _waiting_lines(self) -> Iterator[Lines]:
-        """Yield the lines of standard input one by one, and call back before waiting for more."""
+    def _waiting_lines(self, part: Part) -> Iterator[Lines]:
+        """Yield the lines of a pipe one by one, and call back before waiting for more."""
         assert self.before_wait is not None
-        raw = open_input("-")
+        raw = open_input(part.path)
         unbuffered = getattr(raw, "raw", raw)
         with cast(BinaryIO, _WaitingInput(unbuffered, self.before_wait)) as waiting:
             head, stream = peek_magic(waiting)
             if head == PARQUET_MAGIC:
-                raise needs_a_file(STDIN_NAME)
-            for number, line in iterate_lines(decompressed(stream), STDIN_NAME):
-                yield Lines(STDIN_NAME, LineBlock(number, line))
+                raise needs_a_file(part.name)
+            for number, line in iterate_lines(decompressed(stream), part.name):
+                yield Lines(part.name, LineBlock(number, line))
 
     def _all_again(self) -> Iterator[Again]:
         """Yield all records that were seen, the bad ones as well."""
         for index, part in enumerate(self._parts):
-            if part.path != "-" and format_of(part.path, self.options.input_format) != "jsonl":
+            if not part.is_pipe and format_of(part.path, self.options.input_format) != "jsonl":
                 batch: list[tuple[Place, Item]] = []
                 for place_and_record in self._parsed(part, first=False):
                     batch.append(place_and_record)
@@ -392,7 +392,7 @@ class RecordSource:
                         batch = []
                 yield batch
                 continue
-            for block in part_blocks(part) if part.path != "-" else self._spooled(index):
+            for block in self._spooled(index) if part.is_pipe else part_blocks(part):
                 lines = Lines(part.name, block)
                 if block.fault is not None:
                     yield [(lines.place(0), b"null")]
@@ -402,22 +402,23 @@ class RecordSource:
     def _spooled(self, index: int) -> Iterator[LineBlock]:
         if index in self._spools:
             self._spools[index].seek(0)
-            yield from line_blocks(self._spools[index], STDIN_NAME)
+            yield from line_blocks(self._spools[index], self._parts[index].name)
 
     def _spool(self, index: int, lines: bytes) -> None:
+        name, most = self._parts[index].name, self.options.spool_gib
         if index not in self._spools:
             spool = tempfile.SpooledTemporaryFile(max_size=MEMORY_SPOOL_BYTES)  # noqa: SIM115
             self._spools[index] = cast(BinaryIO, spool)
             self.console.info(
-                f"keeping standard input for the second pass: {MEMORY_SPOOL_BYTES >> 20} MiB in "
-                f"memory, then up to {self.options.spool_gib} GiB in {tempfile.gettempdir()}"
+                f"keeping {name} for the second pass: {MEMORY_SPOOL_BYTES >> 20} MiB in memory, "
+                f"then up to {most} GiB in {tempfile.gettempdir()}"
             )
         spooled = self._spools[index]
         spooled.write(lines)
-        if spooled.tell() > self.options.spool_gib << 30:
+        if spooled.tell() > most << 30:
             raise IOFailureError(
-                f"standard input is larger than the spool's {self.options.spool_gib} GiB",
-                path=STDIN_NAME, hint="raise --spool-gib, name a file instead, or use --online",
+                f"is larger than the spool's {most} GiB", path=name,
+                hint="raise --spool-gib, name a file instead, or use --online",
             )  # fmt: skip
 
 

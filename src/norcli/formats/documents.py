@@ -229,7 +229,7 @@ def read_part(
     """
     form = format_of(part.path, options.input_format)
     if form == "parquet":
-        if part.path == "-":
+        if part.is_pipe:
             raise needs_a_file(part.name)
         with open_input(part.path) as stream:
             for row, record in read_parquet(stream, part.name):

@@ -23,7 +23,7 @@ from norcli.formats.compression import (
 )
 from norcli.formats.encodings import is_wide, utf8_text
 from norcli.formats.parquet import needs_a_file
-from norcli.streams import BLOCK_BYTES, STDIN_NAME, open_input
+from norcli.streams import BLOCK_BYTES, STDIN_NAME, is_pipe, open_input
 
 FIRST_LINES_BYTES = 1 << 14
 """The first block is small, so that the first records come out soon; each next one doubles."""
@@ -42,6 +42,11 @@ class Part(NamedTuple):
     def name(self) -> str:
         """The file's name in messages."""
         return STDIN_NAME if self.path == "-" else self.path
+
+    @property
+    def is_pipe(self) -> bool:
+        """Whether it can be read only once."""
+        return is_pipe(self.path)
 
 
 class LineBlock(NamedTuple):

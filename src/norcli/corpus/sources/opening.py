@@ -17,7 +17,7 @@ from norcli.formats.compression import PARQUET_MAGIC, decompressed, given_back, 
 from norcli.formats.encodings import decode_wide
 from norcli.formats.lines import Part
 from norcli.formats.parquet import needs_a_file
-from norcli.streams import BLOCK_BYTES, is_pipe, open_input
+from norcli.streams import BLOCK_BYTES, open_input
 
 HEAD_BYTES = 1 << 20
 _SUFFIXES = {
@@ -64,7 +64,7 @@ def open_part(part: Part, options: CrawlFilterOptions) -> Opened:
         InputMissingError: It cannot be read.
     """
     form = options.input_format if options.input_format != "auto" else format_of_name(part.path)
-    read_once = is_pipe(part.path)
+    read_once = part.is_pipe
     if form in _TOLD_BY_SUFFIX and not read_once:
         return Opened(part, form)
     magic, raw = peek_magic(open_input(part.path))
