@@ -14,8 +14,8 @@ ROOT = Path(__file__).resolve().parent.parent
 SOURCE = ROOT / "src" / "norcli"
 STAGES = ("corpus", "dedup", "tokens", "model", "training", "alignment", "quantize", "evaluation",
           "chat", "hosting", "cluster")  # fmt: skip
-FOUNDATION = ("columns", "compiled", "errors", "options", "console", "streams", "formats", "locks",
-              "memory", "resume")  # fmt: skip
+FOUNDATION = ("ahead", "columns", "compiled", "errors", "options", "console", "streams", "formats",
+              "locks", "memory", "resume")  # fmt: skip
 FILES = sorted(SOURCE.rglob("*.py"))
 
 

@@ -16,7 +16,6 @@ import pytest
 from planted_corpus import made_up_texts, make_corpus
 
 from norcli.console import Console
-from norcli.dedup.ahead import map_ahead
 from norcli.dedup.options import DedupOptions
 from norcli.dedup.pipeline import run_dedup
 
@@ -111,16 +110,3 @@ def test_a_stopped_run_leaves_neither_files_nor_processes(
     assert list(tmp_path.iterdir()) == []
     with pytest.raises(ProcessLookupError):
         os.killpg(process.pid, 0)
-
-
-def test_results_keep_their_order_and_few_are_made_ahead() -> None:
-    taken: list[int] = []
-
-    def numbers() -> Any:
-        for number in range(100):
-            taken.append(number)
-            yield number
-
-    for place, result in enumerate(map_ahead(lambda number: number * number, numbers(), 3)):
-        assert result == place * place
-        assert len(taken) <= place + 1 + 2 * 3

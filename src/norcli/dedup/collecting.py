@@ -11,8 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from norcli.ahead import map_ahead
 from norcli.console import Console
-from norcli.dedup.ahead import map_ahead
 from norcli.dedup.banding import Banding
 from norcli.dedup.blocks import BlockSigner, Signed
 from norcli.dedup.contamination import EvaluationTexts, read_evaluation_texts

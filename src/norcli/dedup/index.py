@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from norcli.ahead import map_ahead
 from norcli.compiled import kernel
-from norcli.dedup.ahead import map_ahead
 from norcli.dedup.banding import Banding
 from norcli.dedup.clusters import find_root, join, roots_among, roots_of
 from norcli.dedup.minhash import agreeing_lanes

@@ -6,15 +6,13 @@ about (--rejects, --clusters, --mark), or came without an id, are parsed.
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
 
+from norcli.ahead import read_ahead
 from norcli.console import Console
 from norcli.dedup.collecting import Collected
 from norcli.dedup.deciding import Decisions
@@ -63,7 +61,9 @@ class Splicer:
             progress = stack.enter_context(
                 console.progress("writing", self.collected.new, "documents")
             )
-            units = read_ahead(source.again_units(), options.jobs or 1)
+            units = source.again_units()
+            if (options.jobs or 1) > 1:
+                units = read_ahead(units, AHEAD)
             for place, unit in enumerate(units):
                 if place < written:
                     number += len(unit)
@@ -157,18 +157,6 @@ class Splicer:
         if decisions.same_url[document]:
             method = "url"
         return verdict.duplicate(method, float(decisions.jaccard[document]))
-
-
-def read_ahead(units: Iterator[Again], jobs: int) -> Iterator[Again]:
-    """Yield units while a thread of its own reads the next ones, if more than one may work."""
-    if jobs <= 1:
-        yield from units
-        return
-    with ThreadPoolExecutor(1) as pool:
-        pending = deque(pool.submit(next, units, None) for _ in range(AHEAD))
-        while (unit := pending.popleft().result()) is not None:
-            pending.append(pool.submit(next, units, None))
-            yield unit
 
 
 def _item(unit: Again, row: int) -> tuple[Place, Item]:

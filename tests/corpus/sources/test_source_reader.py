@@ -8,7 +8,7 @@ import json
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,6 @@ from hypothesis import strategies as st
 
 from norcli.console import Console
 from norcli.corpus.options import CrawlFilterOptions
-from norcli.corpus.sources.ahead import read_ahead
 from norcli.corpus.sources.raw import RawDocument
 from norcli.corpus.sources.reader import read_units
 from norcli.errors import DataError
@@ -306,24 +305,3 @@ def test_the_limit_counts_documents_and_stops_before_later_faults(tmp_path: Path
     assert len(documents) == 3 and told == []
     with pytest.raises(DataError, match="not valid JSON"):
         read(options(tmp_path / "a.jsonl", limit=4, on_bad_record="stop"))
-
-
-def test_reading_ahead_keeps_order_and_errors_and_ends_with_its_reader() -> None:
-    asked: list[int] = []
-
-    def numbers() -> Iterator[int]:
-        for k in range(100):
-            asked.append(k)
-            yield k
-        raise ValueError("end")
-
-    ahead = read_ahead(numbers(), 4)
-    with pytest.raises(ValueError, match="end"):
-        assert list(ahead) == []
-    ahead = read_ahead(iter(range(50)), 4)
-    assert list(ahead) == list(range(50))
-    asked.clear()
-    ahead = read_ahead(numbers(), 4)
-    assert next(ahead) == 0
-    ahead.close()
-    assert len(asked) <= 7

@@ -11,9 +11,9 @@ from collections.abc import Callable, Iterator
 from itertools import groupby, islice
 from typing import Any, BinaryIO
 
+from norcli.ahead import read_ahead
 from norcli.console import Console
 from norcli.corpus.options import CrawlFilterOptions
-from norcli.corpus.sources.ahead import read_ahead
 from norcli.corpus.sources.layouts import Layout
 from norcli.corpus.sources.opening import (
     WHOLE_FILES,
