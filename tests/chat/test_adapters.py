@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from norcli.chat.engines import Engine, Sampling, describe_model, open_engine
+from norcli.chat.engines import Engine, Sampling
+from norcli.chat.opening import describe_model, open_engine
 from norcli.chat.options import ChatOptions
 from norcli.console import Console
 from norcli.errors import DataError, InputMissingError

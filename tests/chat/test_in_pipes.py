@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 from tiny_models import ENDLESS, RIVER, RIVER_ANSWER
 
-from norcli.chat.engines import describe_model
 from norcli.chat.huggingface_engine import load_model
+from norcli.chat.opening import describe_model
 from norcli.errors import DataError, InputMissingError
 
 CITY = "Hva heter hovedstaden?"
@@ -243,7 +243,7 @@ def test_missing_packages_are_named(gguf_model: Path, model_directory: Path) -> 
 
 def test_engine_can_be_closed_at_once(gguf_model: Path) -> None:
     probe = (
-        "from norcli.chat.engines import describe_model\n"
+        "from norcli.chat.opening import describe_model\n"
         "from norcli.chat.gguf_engine import GgufEngine\n"
         "for _ in range(20):\n"
         f"    GgufEngine(describe_model({str(gguf_model)!r}), context=64, threads=1).close()\n"

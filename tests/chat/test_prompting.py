@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from scripted_engine import CharacterVocabulary
 
-from norcli.chat.engines import ModelDescription, describe_model
+from norcli.chat.engines import ModelDescription
+from norcli.chat.opening import describe_model
 from norcli.chat.prompting import Template, choose_template, encode_prompt
 from norcli.errors import ConfigError, DataError
 

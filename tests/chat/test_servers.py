@@ -18,7 +18,8 @@ from typing import Any, ClassVar
 import pytest
 from tiny_models import RIVER, RIVER_ANSWER
 
-from norcli.chat.engines import Sampling, describe_model, open_engine
+from norcli.chat.engines import Sampling
+from norcli.chat.opening import describe_model, open_engine
 from norcli.chat.options import ChatOptions
 from norcli.console import Console
 from norcli.hosting.options import ServeOptions

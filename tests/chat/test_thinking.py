@@ -14,7 +14,8 @@ import tiny_models
 from pseudo_terminal import PseudoTerminal
 from thinking_model import ANSWER, DRAFT_TOKENS, REQUEST
 
-from norcli.chat.engines import Engine, Sampling, describe_model, open_engine
+from norcli.chat.engines import Engine, Sampling
+from norcli.chat.opening import describe_model, open_engine
 from norcli.chat.options import ChatOptions
 from norcli.chat.prompting import Template, encode_prompt
 from norcli.chat.start import open_session

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
-from norcli.chat.engines import ModelDescription, Sampling, describe_model, open_engine
+from norcli.chat.engines import ModelDescription, Sampling
+from norcli.chat.opening import describe_model, open_engine
 from norcli.chat.options import ChatOptions
 from norcli.chat.prompting import choose_template
 from norcli.chat.session import Session

@@ -31,7 +31,8 @@ if TYPE_CHECKING:
 def run(options: ChatOptions, console: Console) -> Outcome:
     """Describe the model, then answer records, one prompt, or a person."""
     from norcli.chat.aliases import resolve_alias
-    from norcli.chat.engines import UNKNOWN_CONTEXT, context_size, describe_model
+    from norcli.chat.engines import UNKNOWN_CONTEXT, context_size
+    from norcli.chat.opening import describe_model
     from norcli.chat.prompting import choose_template
 
     options = resolve_alias(options, _config_file())
