@@ -75,7 +75,8 @@ class SpilledSignatures:
     @property
     def batch_rows(self) -> int:
         """Documents whose lanes may be held in memory at once."""
-        return max(self._memory_bytes // max(self.num_perm, 1), 1)
+        # Their places and trees, while they are joined, take about as much as the lanes.
+        return max(self._memory_bytes // max(2 * self.num_perm, 1), 1)
 
     def append(self, run: Signatures) -> None:
         """Write the signatures of the next documents.
@@ -117,7 +118,9 @@ class SpilledSignatures:
         del place
         if parts == 1:
             order, keys = sort_hashes(keys)
-            yield documents[order], keys
+            documents = documents[order]
+            del order
+            yield documents, keys
             return
         for part in range(parts):
             low, high = part * 2**64 // parts, (part + 1) * 2**64 // parts - 1
