@@ -15,8 +15,6 @@ _TRIM_THRESHOLD, _TOP_PAD, _MMAP_THRESHOLD, _MMAP_MAX = -1, -2, -3, -4
 _AT_HAND_BYTES = 1 << 23
 _PIECE_BYTES = 1 << 22
 """What is larger is a mapping of its own, which can grow without being copied."""
-
-
 _NEVER = (1 << 31) - 1
 
 

@@ -91,3 +91,14 @@ def both_ways(
 
 # What one process counts by another way: it need not compare what other ranges have joined.
 COUNTED_OTHERWISE = {"pairs_compared", "sweep"}
+
+
+def check_survivors(inputs: list[str], folder: Path, tasks: int, **more: Any) -> None:
+    """Hold many tasks to the files and counts of one process."""
+    one, many, counts, sums = both_ways(inputs, folder, tasks, **more)
+    assert many == one
+    assert len(one["out.jsonl"]) > 10_000
+    if not more.get("mark"):
+        assert len(one["rejects.jsonl"]) > 2000
+    for name in counts.keys() - COUNTED_OTHERWISE - {"matching"}:
+        assert sums[name] == counts[name], name

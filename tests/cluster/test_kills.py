@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from dedup_runs import prepared
 from task_runs import run_stage
 
 from norcli.cluster.dedup_stages import plan_run
@@ -58,13 +59,6 @@ def options(in_tmp: Path, monkeypatch: pytest.MonkeyPatch) -> DedupOptions:
     (in_tmp / "in.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records))
     return DedupOptions(inputs=["in.jsonl"], output="out/kept.jsonl", rejects="out/gone.jsonl",
                         method=["exact"], executor="local", tasks=2)  # fmt: skip
-
-
-def prepared(options: DedupOptions) -> Run:
-    run = plan_run(options)
-    run.folder.mkdir(exist_ok=True)
-    run.prepare(options.overwrite)
-    return run
 
 
 def run_missing(run: Run) -> None:

@@ -16,13 +16,7 @@ from norcli.chat.options import TERMINAL_TEMPERATURE, ChatOptions
 from norcli.cli.command import Command, Outcome, write_plan
 from norcli.console import Console
 from norcli.errors import DataError, UsageError
-from norcli.streams import (
-    STDIN_NAME,
-    atomic_file,
-    check_output,
-    open_input,
-    stdout_is_terminal,
-)
+from norcli.streams import STDIN_NAME, atomic_file, check_output, open_input, stdout_is_terminal
 
 if TYPE_CHECKING:
     from norcli.chat.engines import ModelDescription
@@ -71,7 +65,8 @@ def _server_key(options: ChatOptions, description: ModelDescription) -> str | No
         return None
     if options.api_key_file is None:
         return os.environ.get("NORCLI_API_KEY", "").strip() or None
-    key = open_input(options.api_key_file).read(1 << 16).split(b"\n")[0].strip()
+    with open_input(options.api_key_file) as stream:
+        key = stream.read(1 << 16).split(b"\n")[0].strip()
     if not key or not key.isascii() or b"\0" in key:
         raise DataError("holds no key in its first line", path=options.api_key_file)
     return key.decode("ascii")

@@ -15,6 +15,7 @@ import numpy.typing as npt
 
 from norcli.compiled import kernel
 from norcli.dedup.index import MAX_FAILURES
+from norcli.dedup.minhash import agreeing_lanes
 
 MAX_PARTNERS = MAX_FAILURES
 """Texts of one bucket that each is compared with, the best first."""
@@ -29,9 +30,7 @@ def _compare_bucket(
     for later in range(1, members.size):
         for earlier in range(min(later, most)):
             counters[0] += 1
-            agreement = 0
-            for lane in range(lanes.shape[1]):
-                agreement += lanes[members[later], lane] == lanes[members[earlier], lane]
+            agreement = agreeing_lanes(lanes, members[later], members[earlier])
             if agreement >= needed:
                 pairs[found, 0], pairs[found, 1] = members[later], members[earlier]
                 pairs[found, 2] = agreement
