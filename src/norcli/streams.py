@@ -183,15 +183,16 @@ def check_distinct(**outputs: str | None) -> None:
         outputs: Name of each option and its path; pipes and devices may be named twice.
 
     Raises:
-        UsageError: Two of them are one file.
+        UsageError: Two of them are one file, or both standard output.
     """
-    options: dict[Path, str] = {}
+    options: dict[Path | None, str] = {}
     for option, path in outputs.items():
-        if path is None or path == "-" or _is_special(Path(path)):
+        if path is None or (path != "-" and _is_special(Path(path))):
             continue
-        other = options.setdefault(Path(path).resolve(), option)
+        other = options.setdefault(None if path == "-" else Path(path).resolve(), option)
         if other != option:
-            raise UsageError(f"--{other} and --{option} must be different files")
+            fault = "cannot both be standard output" if path == "-" else "must be different files"
+            raise UsageError(f"--{other} and --{option} {fault}")
 
 
 def _is_special(path: Path) -> bool:

@@ -9,16 +9,14 @@ from typing import Any
 
 from norcli.cli.command import Command, Outcome, write_plan
 from norcli.console import Console
-from norcli.errors import UsageError
 from norcli.evaluation.options import EvalOptions, ReportOptions, ScoreOptions, TasksOptions
-from norcli.streams import atomic_file, check_output, write_text
+from norcli.streams import atomic_file, check_distinct, check_output, write_text
 
 
 def run(options: EvalOptions, console: Console) -> Outcome:
     """Run tasks on a model."""
     started = time.monotonic()
-    if options.output == options.predictions == "-":
-        raise UsageError("--output and --predictions cannot both be standard output")
+    check_distinct(output=options.output, predictions=options.predictions)
     from norcli.evaluation.opening import engine_of
     from norcli.evaluation.scoring import read_data, select_tasks
 

@@ -130,8 +130,6 @@ def check_outputs(options: CrawlFilterOptions) -> None:
         return
     if options.rejects.endswith(".parquet"):
         raise UsageError("--rejects writes JSONL: name a .jsonl, .jsonl.gz or .jsonl.zst file")
-    if options.rejects == options.output == "-":
-        raise UsageError("--output and --rejects cannot both be standard output")
     check_distinct(output=options.output, rejects=options.rejects)
     if not options.resume:
         check_output(options.rejects, options.overwrite)

@@ -30,7 +30,7 @@ from norcli.dedup.statistics import DedupResult, source_pairs
 from norcli.dedup.storage import save_index, settings_of
 from norcli.formats.documents import input_bytes, input_paths
 from norcli.options import RecordInputOptions
-from norcli.streams import check_output, require_directory
+from norcli.streams import check_distinct, check_output, require_directory
 
 
 def banding_of(options: DedupOptions) -> Banding | None:
@@ -50,8 +50,10 @@ def check_outputs(options: DedupOptions) -> None:
     """Check, before any work, that everything asked for can be written.
 
     Raises:
+        UsageError: Two outputs are one file, or both standard output.
         CannotCreateError: A file exists already, or its folder is missing.
     """
+    check_distinct(output=options.output, rejects=options.rejects, clusters=options.clusters)
     outputs = [options.output, options.rejects, options.clusters]
     if options.resume:
         outputs = []  # the journal knows which outputs may be there
